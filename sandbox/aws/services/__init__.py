@@ -1,0 +1,1 @@
+"""What the sandbox adds to moto, one service a file (or a few files for the large ones)."""
