@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .errors import ApiError, Category
 from .runtime import Runtime
@@ -78,7 +78,7 @@ class Calls:
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of an error table: `operation` and `code` exact ("" matches all), `message` a part of it ("" matches all)."""
+    """One line of an error table: `operation` and `code` exact, `message` a part of it; "" matches all."""
 
     category: Category
     code: str = ""

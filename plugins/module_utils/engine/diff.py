@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .fields import Field
-from .resource import NOTHING, Live
+from .resource import Live
 from .values import UNSET, Unknown, Unset, contains, plain
 
 

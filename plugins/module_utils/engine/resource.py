@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from .calls import Calls
 from .fields import Field, fields_of
-from .values import UNSET
+from .values import UNSET, Reference
 
 Owned = Literal["tag", "name", "parent", "registry"]
 ReplaceOrder = Literal["create_first", "delete_first"]
@@ -55,7 +55,9 @@ class Live:
 
     address: str  # kind/name, from its marks ("" for something found that carries none)
     id: str  # what the API knows it by
-    fields: Mapping[str, Any] = field(default_factory=dict)  # the declared fields, in the description's own shapes; references as ids
+    fields: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # the declared fields, in the description's own shapes; references as ids
     outputs: Mapping[str, Any] = field(default_factory=dict)  # what others may refer to besides `id`
     refs: frozenset[str] = frozenset()  # ids of live objects it uses: these cannot go before it
     readiness: Readiness = READY
@@ -63,8 +65,12 @@ class Live:
     component: str = ""  # the component in its marks
     protect: bool = False  # from its marks
     adopt: bool = False  # ours by name or caller reference, but its marks are not complete yet
-    foreign: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # entries of open sets that are not ours, by field
-    moved_by: Mapping[str, str] = field(default_factory=dict)  # field -> who moved it (a controller's name), where the API tells
+    foreign: Mapping[str, tuple[Any, ...]] = field(
+        default_factory=dict
+    )  # entries of open sets that are not ours, by field
+    moved_by: Mapping[str, str] = field(
+        default_factory=dict
+    )  # field -> who moved it (a controller's name), where the API tells
     raw: Any = None  # for the kind's own use in update and delete
 
 
@@ -86,9 +92,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose resources a read is about. `wanted`: the described resources of the class, references resolved where known.
+    """Whose resources a read is about.
 
-    `stacks`: names of the stacks whose marks count (the run's own, and a platform that it uses).
+    `wanted`: the described resources of the class, references not resolved. `stacks`: names of the stacks whose marks
+    count (the run's own, and a platform that it uses).
     """
 
     stacks: frozenset[str]
@@ -129,6 +136,7 @@ class Resource:
     replace_order: ClassVar[ReplaceOrder] = "create_first"
     ready_timeout_s: ClassVar[float] = 300.0
     poll_s: ClassVar[tuple[float, float]] = (0.2, 5.0)  # first and longest pause between looks while waiting
+    creates_whole: ClassVar[bool] = False  # its create call takes every field: no second diff after it
     recreate_when_failed: ClassVar[bool] = True  # a failed live one is replaced; False: updated in place
 
     meta: Meta = field(default_factory=Meta, compare=False)
@@ -162,12 +170,17 @@ class Resource:
         raise NotImplementedError
 
     def propose(self, api: Any, live: Live | None) -> Mapping[str, Any]:
-        """The fields as the API would store them, to be compared with `live.fields`. `api` None: it is not there yet."""
+        """The fields as the API would store them, compared with `live.fields`. `api` None: it is not there yet."""
         return self.values()
 
     def predict(self, mark: Mark) -> Mapping[str, Any]:
         """Outputs that are known before it exists (a name that we choose)."""
         return NOTHING
+
+    @property
+    def touches_platform(self) -> bool:
+        """Does writing it need the platform's lock as well (cluster-scoped objects of an environment)?"""
+        return False
 
     def finish(self, api: Any, live: Live) -> None:
         """After the last write of a run that touched its members (see `finishes`)."""
@@ -176,6 +189,15 @@ class Resource:
     def finishes(cls) -> bool:
         """Does the engine call `finish` after everything that depends on it, and every delete, is done?"""
         return cls.finish is not Resource.finish
+
+    @classmethod
+    def link(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`values` with names in reference fields turned into References. A name may be a whole address, too.
+
+        Kinds with names deeper inside a field (a rule's source group) override it and use `link_name`.
+        """
+        schema = cls.schema()
+        return {name: _linked(value, schema[name]) for name, value in values.items()}
 
     def problems(self) -> Iterable[str]:
         """What is wrong with the description beyond its types, one sentence each."""
@@ -219,6 +241,22 @@ class Resource:
         return "delete_first" if self.name_seen else self.replace_order
 
 
+def link_name(name: Any, kinds: tuple[str, ...], output: str = "id") -> Any:
+    """The Reference that `name` means: kind/name, or a bare name of the first of `kinds`. Markers stay as they are."""
+    if not isinstance(name, str) or "capstan-ref(" in name:
+        return name
+    address = name if name.partition("/")[0] in kinds else f"{kinds[0]}/{name}"
+    return Reference(address, output)
+
+
+def _linked(value: Any, meaning: Field) -> Any:
+    if not meaning.refers_to:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [link_name(item, meaning.refers_to, meaning.output) for item in value]
+    return link_name(value, meaning.refers_to, meaning.output)
+
+
 @functools.cache
 def _schema(cls: type[Resource]) -> dict[str, Field]:
     return fields_of(cls)
@@ -242,5 +280,7 @@ class Provider(Protocol):
         """The names of all kinds, for messages and for prune."""
 
     def open(self, location: str, connection: Mapping[str, Any] | None, calls: Calls) -> Any:
-        """The `api` object for kinds at `location`. `connection`: the outputs of the resource that it is reached through
-        (`Meta.via`), None for kinds that need none. Raises Unreadable when it cannot be reached."""
+        """The `api` object for kinds at `location`. Raises Unreadable when it cannot be reached.
+
+        `connection`: the outputs of the resource that it is reached through (`Meta.via`), None for kinds that need none.
+        """

@@ -93,7 +93,7 @@ class Threads:
 
 
 def side_by_side(runtime: Runtime, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """`work` for every item at the same time; results in the items' order. The first error is raised after all ended."""
+    """`work` for every item at the same time; results in the items' order. Raises the first error after all ended."""
     if len(items) <= 1:
         return [work(item) for item in items]
     mailbox = runtime.mailbox()
@@ -101,7 +101,7 @@ def side_by_side(runtime: Runtime, work: Callable[[T], R], items: Sequence[T]) -
     def task(position: int, item: T) -> None:
         try:
             mailbox.put((position, work(item), None))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+        except BaseException as error:
             mailbox.put((position, None, error))
 
     for position, item in enumerate(items):
