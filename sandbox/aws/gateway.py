@@ -33,7 +33,6 @@ from .reads import is_write
 from .signing import Claim, HttpRequest, SignatureError, claim_of, verify
 from .world import DEFAULT_REGION, Call, World
 
-
 _INTERNAL = AwsError("InternalFailure", "The sandbox failed; see errors.log in its state directory.", 500)
 
 

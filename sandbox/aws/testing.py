@@ -6,6 +6,7 @@ may share one and give each test an account: `aws.account()` is empty and fresh 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -25,6 +26,15 @@ from botocore.config import Config
 
 _ROOT = Path(__file__).resolve().parents[2]
 _FAST_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=2, read_timeout=60)
+
+
+_session_lock = threading.Lock()
+
+
+@functools.cache
+def _session() -> Any:
+    """One session for all clients: it reads each service's model once."""
+    return boto3.session.Session()
 
 
 class SandboxError(Exception):
@@ -56,17 +66,18 @@ class Account:
         """A boto3 client that never retries by itself; `overrides` go to boto3 (config, aws_secret_access_key …)."""
         key = (service, region)
         if overrides or key not in self._clients:
-            made = boto3.session.Session().client(
-                service,
-                **{
-                    "region_name": region,
-                    "endpoint_url": self.sandbox.url,
-                    "aws_access_key_id": self.access_key_id,
-                    "aws_secret_access_key": self.secret_access_key,
-                    "config": _FAST_RETRIES,
-                    **overrides,
-                },
-            )
+            with _session_lock:  # making clients is not thread-safe, using them is
+                made = _session().client(
+                    service,
+                    **{
+                        "region_name": region,
+                        "endpoint_url": self.sandbox.url,
+                        "aws_access_key_id": self.access_key_id,
+                        "aws_secret_access_key": self.secret_access_key,
+                        "config": _FAST_RETRIES,
+                        **overrides,
+                    },
+                )
             if overrides:
                 return made
             self._clients[key] = made
