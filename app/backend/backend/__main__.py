@@ -1,0 +1,26 @@
+"""``python -m backend``: serves. Exit status 0 after SIGTERM, 1 where the server failed, 2 where it was told wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from backend.config import ConfigError, settings_from_env
+from backend.observability.logs import configure
+from backend.server import serve
+
+
+def main() -> int:
+    """Reads the environment, then serves."""
+    try:
+        settings = settings_from_env(os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure(settings.log_level, settings.secrets())
+    serve(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

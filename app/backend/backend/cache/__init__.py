@@ -1,0 +1,1 @@
+"""Redis: copies of single users. The service works without it, only slower."""

@@ -1,0 +1,38 @@
+"""What the service is about, free of HTTP, SQL and Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+STATUSES = ("active", "inactive", "suspended")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """One stored user. Times are aware, in UTC."""
+
+    id: int
+    name: str
+    email: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    version: int  # counts the writes to this row, from 1; a cached copy is as fresh as its version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFields:
+    """What a client decides about a user, already validated."""
+
+    name: str
+    email: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of the user list, newest first; `next_cursor` continues it, None at its end."""
+
+    users: tuple[User, ...]
+    next_cursor: int | None

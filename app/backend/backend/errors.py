@@ -1,0 +1,58 @@
+"""What can go wrong with a request.
+
+ServiceError
+    InvalidRequest       the client sent something that cannot be accepted
+    NotFound             there is no such thing
+    Conflict             it clashes with what is stored
+    DatabaseUnavailable  the database did not answer in time, or not at all
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field: a code for programs, a sentence for people."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ServiceError(Exception):
+    """Base of all errors that are answered with a message of their own."""
+
+    code = "internal_error"
+
+
+class InvalidRequest(ServiceError):
+    """`errors` names every field at fault; `code` is that of the first one."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__("; ".join(error.message for error in errors))
+        self.errors = errors
+        self.code = errors[0].code
+
+
+class NotFound(ServiceError):
+    """There is no such user."""
+
+    code = "not_found"
+
+
+class Conflict(ServiceError):
+    """The value of `field` is already taken."""
+
+    code = "already_taken"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class DatabaseUnavailable(ServiceError):
+    """The message says why, for the log; clients are told only that it is so."""
+
+    code = "database_unavailable"

@@ -1,0 +1,1 @@
+"""PostgreSQL: the connection pool and, beside the migrations, all SQL of the service."""

@@ -1,0 +1,39 @@
+"""Prepared statements: parsed and planned once a connection, afterwards only executed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backend.repository.pool import Pooled
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A named SQL text with parameters $1, $2 …, of the given PostgreSQL types."""
+
+    name: str
+    types: tuple[str, ...]
+    sql: str
+
+    def prepare_sql(self) -> str:
+        """The PREPARE command."""
+        types = f"({', '.join(self.types)})" if self.types else ""
+        return f"PREPARE {self.name}{types} AS {self.sql}"
+
+    def execute_sql(self) -> str:
+        """The EXECUTE command, with one driver placeholder a parameter."""
+        places = f"({', '.join(['%s'] * len(self.types))})" if self.types else ""
+        return f"EXECUTE {self.name}{places}"
+
+
+def run(pooled: Pooled, statement: Statement, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    """The statement's rows. Prepares it first where this connection has not seen it. Raises psycopg2.Error."""
+    with pooled.connection.cursor() as cursor:
+        if statement.name not in pooled.prepared:
+            cursor.execute(statement.prepare_sql())
+            pooled.prepared.add(statement.name)
+        cursor.execute(statement.execute_sql(), parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows

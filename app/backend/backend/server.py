@@ -1,0 +1,93 @@
+"""The process: Granian in front of the service, drained before it stops.
+
+Granian's main process (pid 1 of the container) watches one worker process, which holds the applications. On SIGTERM the
+main process tells the worker to be not ready, waits until the load balancers have noticed, then lets Granian
+finish the requests in flight.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing.util
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from backend.assembly import assemble
+from backend.config import Settings
+from backend.management import serve_in_background
+from backend.observability.logs import configure, log_config
+
+log = logging.getLogger(__name__)
+
+DRAIN_SIGNAL = signal.SIGUSR1
+
+
+class DrainingServer(MPServer):
+    """Granian with a pause between "not ready" and "stop"."""
+
+    drain_s: float = 0.0
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Drains, then stops. Called once, by Granian's own loop, after a signal or the worker's death."""
+        alive = [worker for worker in self.wrks if worker.is_alive()]
+        if alive:
+            log.info("draining", extra={"fields": {"seconds": self.drain_s}})
+            for worker in alive:
+                os.kill(worker.inner.pid, DRAIN_SIGNAL)
+            time.sleep(self.drain_s)
+        super().shutdown(exit_code)
+        log.info("stopped")
+
+
+def load_worker(settings: Settings) -> Callable[..., Any]:
+    """Runs in the worker: builds the applications, starts the management server, returns the service."""
+    configure(settings.log_level, settings.secrets())
+    backend = assemble(settings)
+
+    def drain(_signal: int, _frame: FrameType | None) -> None:
+        backend.health.drain()
+
+    signal.signal(DRAIN_SIGNAL, drain)
+    serve_in_background(backend.management, settings.bind_address, settings.management_port)
+    # Worker processes leave without running atexit's functions; these they do run.
+    multiprocessing.util.Finalize(None, backend.close, exitpriority=10)
+    log.info("started", extra={"fields": {"port": settings.app_port, "management_port": settings.management_port}})
+    return backend.service
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; raises SystemExit(1) where the worker died."""
+    server = DrainingServer(
+        "backend.server:load_worker",
+        address=settings.bind_address,
+        port=settings.app_port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=settings.http_threads,
+        blocking_threads_idle_timeout=60,
+        backpressure=1024,
+        # Below that it warns of more threads than cores, which is right for threads that wait for a database.
+        log_level=LogLevels.error,
+        log_dictconfig=log_config(settings.log_level, settings.secrets()),
+        workers_kill_timeout=max(1, round(settings.shutdown_timeout_s)),
+    )
+    server.drain_s = settings.drain_s
+    server.serve(target_loader=_Loader(settings), wrap_loader=False)
+
+
+class _Loader:
+    """`load_worker` with its settings, in a form that also a spawned worker can be handed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self) -> Callable[..., Any]:
+        return load_worker(self._settings)

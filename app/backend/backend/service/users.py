@@ -1,0 +1,73 @@
+"""The users: the database decides, the cache only spares it single reads."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from backend.entities import Page, User, UserFields
+from backend.errors import NotFound
+from backend.repository.users import UserRepository
+
+
+class Cache(Protocol):
+    """Copies of single users."""
+
+    def get(self, user_id: int) -> User | None: ...
+    def put(self, user: User) -> None: ...
+    def forget(self, user: User, *, deleted: bool = False) -> None: ...
+
+
+class NoCache:
+    """Where none is configured: every read is a miss."""
+
+    def get(self, user_id: int) -> User | None:
+        """Nothing is ever here."""
+        return None
+
+    def put(self, user: User) -> None:
+        """Kept nowhere."""
+
+    def forget(self, user: User, *, deleted: bool = False) -> None:
+        """Nothing to forget."""
+
+
+class UserService:
+    """Methods raise NotFound, Conflict and DatabaseUnavailable."""
+
+    def __init__(self, repository: UserRepository, cache: Cache) -> None:
+        self._repository = repository
+        self._cache = cache
+
+    def list(self, limit: int, cursor: int | None, status: str | None) -> Page:
+        """A page of users, newest first."""
+        return self._repository.list(limit, cursor, status)
+
+    def get(self, user_id: int) -> tuple[User, bool]:
+        """The user, and whether it came from the cache."""
+        cached = self._cache.get(user_id)
+        if cached is not None:
+            return cached, True
+        user = self._repository.get(user_id)
+        if user is None:
+            raise NotFound(f"There is no user {user_id}.")
+        self._cache.put(user)
+        return user, False
+
+    def create(self, fields: UserFields) -> User:
+        """The new user."""
+        return self._repository.create(fields)
+
+    def update(self, user_id: int, fields: UserFields) -> User:
+        """The user after the change."""
+        user = self._repository.update(user_id, fields)
+        if user is None:
+            raise NotFound(f"There is no user {user_id}.")
+        self._cache.forget(user)
+        return user
+
+    def delete(self, user_id: int) -> None:
+        """The user is gone afterwards."""
+        user = self._repository.delete(user_id)
+        if user is None:
+            raise NotFound(f"There is no user {user_id}.")
+        self._cache.forget(user, deleted=True)

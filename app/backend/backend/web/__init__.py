@@ -1,0 +1,1 @@
+"""HTTP: routes, JSON and status codes."""

@@ -1,0 +1,186 @@
+"""Cache-aside: what comes from Redis, what may not, and life without Redis."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+import redis
+from backend.cache.users import UserCache, client
+from backend.config import Redis
+from backend.errors import NotFound
+from backend.repository.pool import Pool
+from backend.repository.users import UserRepository
+from backend.service.users import UserService
+
+ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+ADA_KING = {"name": "Ada King", "email": "ada@example.com", "status": "active"}
+
+
+def x_cache(api: Any, path: str = "/api/users/1") -> str:
+    answer = api("GET", path)
+    assert answer.status == 200
+    return str(answer.headers["X-Cache"])
+
+
+def test_the_second_read_of_a_user_comes_from_redis(api: Any, sql: Any) -> None:
+    api("POST", "/api/users", ADA)
+    assert x_cache(api) == "miss"
+    sql("UPDATE users SET name = 'changed behind the cache'")
+    assert x_cache(api) == "hit"
+    assert api("GET", "/api/users/1").json["name"] == "Ada Lovelace"
+
+
+def test_a_copy_lives_five_minutes_under_the_users_key(api: Any, redis_server: Any) -> None:
+    api("POST", "/api/users", ADA)
+    api("GET", "/api/users/1")
+    assert redis_server.client().keys() == ["user:{1}"]
+    assert 295 <= redis_server.client().ttl("user:{1}") <= 300
+
+
+def test_a_change_is_seen_by_the_next_read(api: Any) -> None:
+    api("POST", "/api/users", ADA)
+    api("GET", "/api/users/1")
+    api("PUT", "/api/users/1", ADA_KING)
+    read = api("GET", "/api/users/1")
+    assert (read.headers["X-Cache"], read.json["name"]) == ("miss", "Ada King")
+    assert x_cache(api) == "hit"
+
+
+def test_a_deleted_user_is_not_read_from_a_copy(api: Any) -> None:
+    api("POST", "/api/users", ADA)
+    api("GET", "/api/users/1")
+    api("DELETE", "/api/users/1")
+    assert api("GET", "/api/users/1").status == 404
+
+
+def test_a_value_of_another_shape_is_a_miss(api: Any, redis_server: Any) -> None:
+    api("POST", "/api/users", ADA)
+    for value in ("garbage", "1:[1]", "x:{}", "1:not json"):
+        redis_server.client().set("user:{1}", value)
+        assert x_cache(api) == "miss"
+
+
+class SlowRepository(UserRepository):
+    """Stops after a row was read until it is told to go on: the moment in which another client writes."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.has_read, self.go_on = threading.Event(), threading.Event()
+
+    def get(self, user_id: int) -> Any:
+        user = super().get(user_id)
+        self.has_read.set()
+        assert self.go_on.wait(10)
+        return user
+
+
+@pytest.mark.parametrize("write", ["update", "delete"])
+def test_a_row_read_before_a_write_is_not_cached_after_it(write: str, start: Any, redis_server: Any) -> None:
+    running = start()
+    running.api("POST", "/api/users", ADA)
+    slow = SlowRepository(running.backend.pool)
+    cache = UserCache(client(Redis(host="127.0.0.1", port=redis_server.port, password="s3cret-pa55")))
+    reader = threading.Thread(target=UserService(slow, cache).get, args=(1,))
+    reader.start()
+    assert slow.has_read.wait(10)
+    if write == "update":
+        running.api("PUT", "/api/users/1", ADA_KING)
+    else:
+        running.api("DELETE", "/api/users/1")
+    slow.go_on.set()
+    reader.join(10)
+    read = running.api("GET", "/api/users/1")
+    assert read.json["name"] == "Ada King" if write == "update" else read.status == 404
+
+
+@pytest.fixture
+def own_redis(redis_server: Any) -> Any:
+    """Redis, alive again afterwards whatever the test did to it."""
+    yield redis_server
+    redis_server.kill()
+    redis_server.start()
+
+
+def test_without_redis_everything_goes_on_from_the_database(api: Any, own_redis: Any) -> None:
+    api("POST", "/api/users", ADA)
+    assert x_cache(api) == "miss"
+    assert x_cache(api) == "hit"
+    own_redis.kill()
+    assert [x_cache(api), x_cache(api)] == ["miss", "miss"]
+    assert api("PUT", "/api/users/1", ADA_KING).status == 200
+    assert api("GET", "/api/users/1").json["name"] == "Ada King"
+    assert api("DELETE", "/api/users/1").status == 204
+
+
+def test_the_cache_is_used_again_once_redis_is_back(api: Any, own_redis: Any, until: Any) -> None:
+    api("POST", "/api/users", ADA)
+    own_redis.kill()
+    assert x_cache(api) == "miss"
+    own_redis.start()
+    until(lambda: x_cache(api) == "hit")
+
+
+def test_a_service_without_a_cache_reads_from_the_database(start: Any) -> None:
+    running = start(REDIS_HOST="")
+    running.api("POST", "/api/users", ADA)
+    assert [x_cache(running.api), x_cache(running.api)] == ["miss", "miss"]
+    running.api("PUT", "/api/users/1", ADA_KING)
+    assert running.api("DELETE", "/api/users/1").status == 204
+    assert running.management("GET", "/actuator/health").json["components"].keys() == {"db"}
+
+
+class Switchable(redis.Redis):
+    """A client whose way to Redis can be cut while Redis itself, and its copies, stay."""
+
+    cut = False
+
+    def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        if self.cut:
+            raise redis.ConnectionError("cut")
+        return super().execute_command(*arguments, **options)
+
+
+def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(database: Any, redis_server: Any) -> None:
+    redis_server.client().flushall()
+    pool, now = Pool(database), [100.0]
+    connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
+    service = UserService(UserRepository(pool), UserCache(connection, clock=lambda: now[0]))
+    user = service.create(_fields("Ada"))
+    service.get(user.id)
+    assert service.get(user.id)[1] is True
+    connection.cut = True
+    service.update(user.id, _fields("Ada King"))
+    gone = service.create(_fields("Bob", "bob@example.com"))
+    service.delete(gone.id)
+    connection.cut = False
+    now[0] += 60
+    assert service.get(user.id)[0].name == "Ada King"
+    assert service.get(user.id)[1] is True
+    with pytest.raises(NotFound):
+        service.get(gone.id)
+    pool.close()
+
+
+def test_after_a_failure_reads_leave_redis_alone_for_a_moment(database: Any, redis_server: Any) -> None:
+    redis_server.client().flushall()
+    pool, now = Pool(database), [100.0]
+    connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
+    service = UserService(UserRepository(pool), UserCache(connection, clock=lambda: now[0]))
+    user = service.create(_fields("Ada"))
+    service.get(user.id)
+    connection.cut = True
+    assert service.get(user.id)[1] is False
+    connection.cut = False
+    now[0] += 1.9
+    assert service.get(user.id)[1] is False
+    now[0] += 0.2
+    assert service.get(user.id)[1] is True
+    pool.close()
+
+
+def _fields(name: str, email: str = "ada@example.com") -> Any:
+    from backend.entities import UserFields
+
+    return UserFields(name=name, email=email, status="active")

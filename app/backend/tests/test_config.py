@@ -1,0 +1,137 @@
+"""Settings from the environment."""
+
+from __future__ import annotations
+
+import pytest
+from backend.config import ConfigError, database_from_env, parse_size, settings_from_env
+
+LEAST = {
+    "DATABASE_HOST": "db.internal",
+    "DATABASE_NAME": "capstan",
+    "DATABASE_USER": "app",
+    "DATABASE_PASSWORD": "hush-hush",
+}
+
+
+def problems(**changes: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        settings_from_env(LEAST | changes)
+    return caught.value.problems
+
+
+def test_the_defaults_are_the_documented_figures() -> None:
+    settings = settings_from_env(LEAST)
+    database = settings.database
+    assert (database.port, database.sslmode, database.pool_size, database.pool_min_idle) == (5432, "prefer", 10, 2)
+    assert (database.connection_timeout_s, database.idle_timeout_s, database.max_lifetime_s) == (30, 600, 1800)
+    assert (settings.app_port, settings.management_port, settings.http_threads) == (8080, 9090, 8)
+    assert (settings.log_level, settings.new_ui, settings.redis) == ("INFO", False, None)
+
+
+def test_every_variable_reaches_its_setting() -> None:
+    settings = settings_from_env(
+        LEAST
+        | {
+            "DATABASE_PORT": "5433",
+            "DATABASE_SSLMODE": "verify-full",
+            "DATABASE_SSLROOTCERT": "/etc/ca.pem",
+            "DATABASE_POOL_SIZE": "20",
+            "DATABASE_POOL_MIN_IDLE": "4",
+            "DATABASE_CONNECTION_TIMEOUT": "3",
+            "DATABASE_IDLE_TIMEOUT": "60",
+            "DATABASE_MAX_LIFETIME": "90",
+            "DATABASE_STATEMENT_TIMEOUT": "2.5",
+            "DATABASE_WAIT": "7",
+            "REDIS_HOST": "cache.internal",
+            "REDIS_PORT": "6380",
+            "REDIS_PASSWORD": "hush",
+            "REDIS_TLS": "true",
+            "REDIS_TIMEOUT": "0.25",
+            "BIND_ADDRESS": "127.0.0.1",
+            "APP_PORT": "8000",
+            "MANAGEMENT_PORT": "9000",
+            "HTTP_THREADS": "4",
+            "LOG_LEVEL": "warn",
+            "FEATURE_FLAG_NEW_UI": "TRUE",
+            "MAX_UPLOAD_SIZE": "2Mi",
+            "CORS_ORIGINS": "https://a.example, https://b.example",
+            "SHUTDOWN_DRAIN": "1",
+            "SHUTDOWN_TIMEOUT": "9",
+            "APP_BUILD": "abc123",
+        }
+    )
+    database, redis = settings.database, settings.redis
+    assert (database.port, database.sslmode, database.sslrootcert) == (5433, "verify-full", "/etc/ca.pem")
+    assert (database.pool_size, database.pool_min_idle, database.connection_timeout_s) == (20, 4, 3)
+    assert (database.idle_timeout_s, database.max_lifetime_s) == (60, 90)
+    assert (database.statement_timeout_s, database.wait_s) == (2.5, 7)
+    assert redis is not None
+    assert (redis.host, redis.port, redis.password, redis.tls) == ("cache.internal", 6380, "hush", True)
+    assert redis.timeout_s == 0.25
+    assert (settings.bind_address, settings.app_port, settings.management_port) == ("127.0.0.1", 8000, 9000)
+    assert (settings.http_threads, settings.log_level, settings.new_ui) == (4, "WARNING", True)
+    assert (settings.max_upload_bytes, settings.build) == (2097152, "abc123")
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert (settings.drain_s, settings.shutdown_timeout_s) == (1, 9)
+    assert settings.secrets() == ["hush-hush", "hush"]
+
+
+def test_everything_that_is_wrong_is_named_in_one_message() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings_from_env({"DATABASE_PORT": "x", "REDIS_HOST": "r", "REDIS_PORT": "0", "LOG_LEVEL": "loud"})
+    assert str(caught.value) == (
+        "configuration: DATABASE_USER is not set; DATABASE_PASSWORD is not set; DATABASE_HOST is not set;"
+        " DATABASE_PORT is 'x', not a whole number from 1 to 65535; DATABASE_NAME is not set;"
+        " REDIS_PORT is '0', not a whole number from 1 to 65535;"
+        " LOG_LEVEL is 'loud', not one of DEBUG, INFO, WARNING, ERROR"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("DATABASE_SSLMODE", "on", "one of disable, allow, prefer, require, verify-ca, verify-full"),
+        ("FEATURE_FLAG_NEW_UI", "maybe", "true or false"),
+        ("MAX_UPLOAD_SIZE", "big", 'a size such as "10MB" or "512Ki"'),
+        ("DATABASE_IDLE_TIMEOUT", "0", "a number of seconds from 1 to 86400"),
+        ("DATABASE_IDLE_TIMEOUT", "nan", "a number of seconds from 1 to 86400"),
+        ("DATABASE_POOL_MIN_IDLE", "11", "a whole number from 0 to 10"),
+    ],
+)
+def test_a_wrong_value_is_shown_with_what_was_wanted(name: str, value: str, wanted: str) -> None:
+    assert problems(**{name: value}) == [f"{name} is {value!r}, not {wanted}"]
+
+
+def test_a_port_that_kubernetes_made_of_a_service_is_explained() -> None:
+    (problem,) = problems(REDIS_HOST="redis", REDIS_PORT="tcp://10.78.0.7:6379")
+    assert "enableServiceLinks: false" in problem
+
+
+def test_two_servers_cannot_share_a_port() -> None:
+    assert problems(APP_PORT="9090") == ["APP_PORT and MANAGEMENT_PORT are both 9090"]
+
+
+def test_credentials_may_come_as_one_json_secret() -> None:
+    secret = '{"username": "master", "password": "rotated", "engine": "postgres"}'
+    database = database_from_env({"DATABASE_HOST": "h", "DATABASE_NAME": "n", "DATABASE_SECRET": secret})
+    assert (database.user, database.password) == ("master", "rotated")
+
+
+@pytest.mark.parametrize("secret", ["top-secret", '{"username": "a"}', "[]", '{"username": "a", "password": 5}'])
+def test_a_json_secret_of_another_form_is_refused_without_being_shown(secret: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        database_from_env({"DATABASE_HOST": "h", "DATABASE_NAME": "n", "DATABASE_SECRET": secret})
+    assert "DATABASE_SECRET is not JSON of the form" in str(caught.value)
+    assert secret not in str(caught.value)
+
+
+def test_secrets_are_not_in_representations() -> None:
+    settings = settings_from_env(LEAST | {"REDIS_HOST": "r", "REDIS_PASSWORD": "whisper"})
+    assert "hush-hush" not in repr(settings) and "whisper" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1000", 1000), ("10MB", 10_000_000), ("512Ki", 524_288), ("1 GiB", 1_073_741_824), ("5k", 5000)]
+)
+def test_sizes_are_read_with_their_unit(text: str, size: int) -> None:
+    assert parse_size(text) == size

@@ -1,0 +1,333 @@
+"""Migrations on a database of their own, through the command line where an init container goes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backend.config import Database
+from backend.migrations.__main__ import main
+from backend.migrations.plan import Applied, overview, pending, problems
+from backend.migrations.runner import connect, java_hash, lock_number, migrate, read_history
+from backend.migrations.scripts import SQL_FOLDER, MigrationError, checksum, script_from_file, scripts_in
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def query(empty_database: Database) -> Query:
+    """Runs a statement on the test's database."""
+
+    def run(statement: str) -> list[tuple[Any, ...]]:
+        with closing(connect(empty_database)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def command(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a migrations command with the environment of an init container; gives its exit status."""
+    monkeypatch.setenv("DATABASE_HOST", empty_database.host)
+    monkeypatch.setenv("DATABASE_PORT", str(empty_database.port))
+    monkeypatch.setenv("DATABASE_NAME", empty_database.name)
+    monkeypatch.setenv("DATABASE_USER", "app")
+    monkeypatch.setenv("DATABASE_PASSWORD", "s3cret-pa55")
+    monkeypatch.setenv("DATABASE_WAIT", "10")
+    return lambda *arguments: main(list(arguments))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the real migrations, to be changed by the test."""
+    for path in SQL_FOLDER.glob("*.sql"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def test_migrate_makes_the_schema_and_its_history(command: Command, query: Query) -> None:
+    assert command("migrate") == 0
+    rows = query(
+        "SELECT installed_rank, version, description, type, script, checksum, installed_by, success,"
+        " execution_time >= 0 FROM flyway_schema_history ORDER BY 1"
+    )
+    assert [row[:5] for row in rows] == [
+        (1, "1", "Create users table", "SQL", "V1__Create_users_table.sql"),
+        (2, "2", "Add indexes", "SQL", "V2__Add_indexes.sql"),
+        (3, "3", "Add audit columns", "SQL", "V3__Add_audit_columns.sql"),
+    ]
+    assert [row[6:] for row in rows] == [("app", True, True)] * 3
+
+
+def test_the_indexes_are_those_that_were_asked_for(command: Command, query: Query) -> None:
+    command("migrate")
+    found = query("SELECT indexdef FROM pg_indexes WHERE tablename = 'users' ORDER BY indexname")
+    assert [row[0].partition(" ON ")[2] for row in found] == [
+        "public.users USING btree (created_at)",
+        "public.users USING btree (created_at, status)",
+        "public.users USING btree (lower((email)::text))",
+        "public.users USING btree (id)",
+    ]
+    assert "UNIQUE" in found[2][0] and "UNIQUE" in found[3][0]
+
+
+def test_the_history_table_has_the_columns_that_flyway_makes(command: Command, query: Query) -> None:
+    command("migrate")
+    columns = query(
+        "SELECT column_name, data_type, character_maximum_length, is_nullable, column_default"
+        " FROM information_schema.columns WHERE table_name = 'flyway_schema_history' ORDER BY ordinal_position"
+    )
+    assert columns == [
+        ("installed_rank", "integer", None, "NO", None),
+        ("version", "character varying", 50, "YES", None),
+        ("description", "character varying", 200, "NO", None),
+        ("type", "character varying", 20, "NO", None),
+        ("script", "character varying", 1000, "NO", None),
+        ("checksum", "integer", None, "YES", None),
+        ("installed_by", "character varying", 100, "NO", None),
+        ("installed_on", "timestamp without time zone", None, "NO", "now()"),
+        ("execution_time", "integer", None, "NO", None),
+        ("success", "boolean", None, "NO", None),
+    ]
+
+
+def test_migrating_again_changes_nothing(command: Command, query: Query) -> None:
+    command("migrate")
+    before = query("SELECT xmin::text, * FROM flyway_schema_history ORDER BY installed_rank")
+    assert command("migrate") == 0
+    assert query("SELECT xmin::text, * FROM flyway_schema_history ORDER BY installed_rank") == before
+
+
+def test_a_changed_file_is_refused_and_nothing_is_run(
+    command: Command, folder: Path, query: Query, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("migrate")
+    path = folder / "V2__Add_indexes.sql"
+    path.write_text(path.read_text() + "-- afterthought\n")
+    (folder / "V4__Add_phone.sql").write_text("ALTER TABLE users ADD COLUMN phone text")
+    assert command("migrate", "--folder", str(folder)) == 1
+    assert "V2__Add_indexes.sql was changed after it was run" in capsys.readouterr().out
+    assert command("validate", "--folder", str(folder)) == 1
+    assert query("SELECT max(installed_rank) FROM flyway_schema_history") == [(3,)]
+
+
+def test_other_line_ends_are_no_change(command: Command, folder: Path) -> None:
+    command("migrate")
+    path = folder / "V2__Add_indexes.sql"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert command("validate", "--folder", str(folder)) == 0
+
+
+def test_a_file_that_fails_is_rolled_back_whole_and_those_before_it_stay(
+    command: Command, folder: Path, query: Query, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "V4__Add_phone.sql").write_text("ALTER TABLE users ADD COLUMN phone text; SELECT nonsense")
+    assert command("migrate", "--folder", str(folder)) == 1
+    output = capsys.readouterr().out
+    assert "V4__Add_phone.sql" in output and 'column \\"nonsense\\" does not exist' in output
+    assert query("SELECT max(version) FROM flyway_schema_history WHERE success") == [("3",)]
+    assert query("SELECT 1 FROM information_schema.columns WHERE column_name = 'phone'") == []
+    (folder / "V4__Add_phone.sql").write_text("ALTER TABLE users ADD COLUMN phone text")
+    assert command("migrate", "--folder", str(folder)) == 0
+
+
+def test_two_runners_at_once_run_every_file_once(empty_database: Database, query: Query, until: Any) -> None:
+    scripts = scripts_in(SQL_FOLDER)
+    slow = script_from_file("V4__Slow.sql", b"SELECT pg_sleep(1)")
+    ran: list[int] = []
+
+    def run() -> None:
+        with closing(connect(empty_database)) as connection:
+            ran.append(len(migrate(connection, [*scripts, slow], 20)))
+
+    runners = [threading.Thread(target=run) for _ in range(2)]
+    for runner in runners:
+        runner.start()
+    until(lambda: query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+    for runner in runners:
+        runner.join(30)
+    assert sorted(ran) == [0, 4]
+    assert query("SELECT count(*) FROM flyway_schema_history") == [(4,)]
+
+
+def test_a_runner_that_waits_too_long_says_so(empty_database: Database) -> None:
+    with closing(connect(empty_database)) as first, closing(connect(empty_database)) as second:
+        with first.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (lock_number("public"),))
+        with pytest.raises(MigrationError, match=r"another runner has been migrating for more than 0\.1 s"):
+            migrate(second, scripts_in(SQL_FOLDER), 0.1)
+        assert read_history(second) == []
+
+
+def test_validate_fails_until_everything_was_run(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("validate") == 1
+    assert "V1__Create_users_table.sql was not run yet." in capsys.readouterr().out
+    command("migrate")
+    assert command("validate") == 0
+
+
+def test_info_shows_files_and_history_side_by_side(
+    command: Command, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("migrate")
+    (folder / "V4__Add_phone.sql").write_text("SELECT 1")
+    capsys.readouterr()
+    assert command("info", "--json", "--folder", str(folder)) == 0
+    lines = json.loads(capsys.readouterr().out)
+    assert [(line["version"], line["state"]) for line in lines] == [
+        ("1", "success"),
+        ("2", "success"),
+        ("3", "success"),
+        ("4", "pending"),
+    ]
+    assert command("info") == 0
+    assert "Add audit columns" in capsys.readouterr().out
+
+
+def test_info_on_an_empty_database_leaves_it_empty(command: Command, query: Query) -> None:
+    assert command("info") == 0
+    assert query("SELECT to_regclass('flyway_schema_history')") == [(None,)]
+
+
+def test_an_older_release_starts_on_a_newer_schema(command: Command, folder: Path) -> None:
+    (folder / "V4__Add_phone.sql").write_text("ALTER TABLE users ADD COLUMN phone text")
+    command("migrate", "--folder", str(folder))
+    assert command("migrate") == 0
+    assert command("validate") == 0
+
+
+def test_a_database_that_does_not_come_is_an_error_without_the_password(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_PORT", "1")
+    monkeypatch.setenv("DATABASE_WAIT", "0")
+    assert command("migrate") == 1
+    output = capsys.readouterr().out
+    assert "no database within 0 s" in output and "s3cret-pa55" not in output
+
+
+def test_a_database_that_starts_late_is_waited_for(postgres: Any, command: Command) -> None:
+    postgres.stop()
+    starter = threading.Timer(1.0, postgres.start)
+    starter.start()
+    assert command("migrate") == 0
+    starter.join()
+
+
+def test_a_wrong_environment_ends_with_status_two(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATABASE_HOST")
+    assert command("migrate") == 2
+    assert capsys.readouterr().err == "configuration: DATABASE_HOST is not set\n"
+
+
+# -- names, checksums, order: no database
+
+
+def test_checksums_are_signed_and_blind_to_line_ends() -> None:
+    # CRC-32 of "123456789" is 0xCBF43926, the check value of the algorithm's definition.
+    assert checksum(b"123456789") == 0xCBF43926 - 2**32
+    assert checksum(b"1234\n5678\r\n9\r") == 0xCBF43926 - 2**32
+    assert checksum(b"\xef\xbb\xbf123456789") == 0xCBF43926 - 2**32
+    assert checksum(b"") == 0
+
+
+def test_the_lock_is_the_one_that_flyway_takes() -> None:
+    assert java_hash("hello") == 99162322
+    assert java_hash("polygenelubricants") == -2147483648
+
+
+@pytest.mark.parametrize("name", ["V1_Create.sql", "v1__x.sql", "V__x.sql", "V1__.sql", "U1__undo.sql", "notes.sql"])
+def test_a_name_without_a_version_is_refused(name: str) -> None:
+    with pytest.raises(MigrationError, match="the name of a migration looks like"):
+        script_from_file(name, b"")
+
+
+def test_versions_are_numbers_not_text(tmp_path: Path) -> None:
+    for name in ("V10__c.sql", "V9__b.sql", "V1_2__a.sql"):
+        (tmp_path / name).write_text("")
+    assert [script.version for script in scripts_in(tmp_path)] == ["1.2", "9", "10"]
+
+
+def test_two_files_of_one_version_are_refused(tmp_path: Path) -> None:
+    for name in ("V1__a.sql", "V1.0__b.sql"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(MigrationError, match="have the same version"):
+        scripts_in(tmp_path)
+
+
+def applied(version: str, **changes: Any) -> Applied:
+    from datetime import datetime
+
+    values: dict[str, Any] = {
+        "rank": 1,
+        "version": version,
+        "description": "x",
+        "type": "SQL",
+        "script": f"V{version}__x.sql",
+        "checksum": 0,
+        "installed_by": "app",
+        "installed_on": datetime(2026, 1, 1),
+        "success": True,
+    }
+    return Applied(**(values | changes))
+
+
+def files(*versions: str) -> list[Any]:
+    return [script_from_file(f"V{version}__x.sql", b"") for version in versions]
+
+
+def test_a_file_older_than_what_was_run_is_refused() -> None:
+    with pytest.raises(MigrationError, match=r"V2__x\.sql: older than what was run already"):
+        pending(files("1", "2", "3"), [applied("1"), applied("3")])
+
+
+def test_a_run_file_that_is_gone_is_a_problem() -> None:
+    assert problems(files("1", "3"), [applied("1"), applied("2"), applied("3")]) == [
+        "V2__x.sql was run, but its file is gone: bring the file back."
+    ]
+
+
+def test_a_renamed_file_is_a_problem() -> None:
+    (problem,) = problems(files("1"), [applied("1", description="y", script="V1__y.sql")])
+    assert problem == "V1__x.sql was run under the name 'V1__y.sql': give the file that name again."
+
+
+def test_a_failed_row_of_another_tool_is_a_problem() -> None:
+    (problem,) = problems(files("1"), [applied("1", success=False)])
+    assert "failed when it was run" in problem
+
+
+def test_a_baseline_stands_for_the_files_up_to_it() -> None:
+    history = [applied("2", type="BASELINE", checksum=None, description="<< Flyway Baseline >>")]
+    assert problems(files("1", "2", "3"), history) == []
+    assert [script.version for script in pending(files("1", "2", "3"), history)] == ["3"]
+
+
+def test_every_state_has_its_name_in_the_overview() -> None:
+    history = [
+        applied("1", type="BASELINE"),
+        applied("2", checksum=7),
+        applied("3", success=False),
+        applied("4"),
+        applied("5"),
+        applied("9"),
+    ]
+    lines = overview(files("2", "3", "5", "6"), history)
+    assert [(line.version, line.state) for line in lines] == [
+        ("1", "baseline"),
+        ("2", "changed"),
+        ("3", "failed"),
+        ("4", "missing"),
+        ("5", "success"),
+        ("6", "pending"),
+        ("9", "future"),
+    ]
