@@ -1,0 +1,52 @@
+# capstan.fullstack: from nothing to a running environment on this machine, and its tests.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Control groups, network namespaces and mounts need root; whoever is not root gives sudo's password once.
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env)
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+WITH_SANDBOX = eval "$$($(ROOT) $(BIN)/python -m sandbox env)" &&
+
+.PHONY: help up down env status test torture lint bench
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+up: ## start the sandbox, build the images, converge the environment
+	@sandbox/bootstrap.sh
+	@$(ROOT) $(BIN)/python -m sandbox up
+	@$(ROOT) $(BIN)/python -m sandbox.images
+	@$(WITH_SANDBOX) $(ROOT) $(BIN)/ansible-playbook -i inventories/sandbox playbooks/site.yml
+
+down: ## take the sandbox away; compiled parts and images stay in the cache
+	@if [ -x $(BIN)/python ]; then $(ROOT) $(BIN)/python -m sandbox down; else echo 'There is no environment here: nothing was started.'; fi
+
+env: ## print the variables that point AWS and Kubernetes clients at the sandbox
+	@$(ROOT) $(BIN)/python -m sandbox env
+
+status: ## whose sandbox runs, and whether it serves
+	@$(ROOT) $(BIN)/python -m sandbox status
+
+test: ## every test but the full kill sweep
+	@sandbox/bootstrap.sh --tests
+	@$(ROOT) $(BIN)/python -m sandbox up
+	@$(ROOT) $(BIN)/python -m pytest -m 'not sandbox_lifecycle and not torture'
+
+torture: ## kill the playbook at every API call, before and after
+	@sandbox/bootstrap.sh --tests
+	@$(ROOT) $(BIN)/python -m sandbox up
+	@$(ROOT) $(BIN)/python -m pytest -m torture
+
+lint: ## style, types, playbooks
+	@sandbox/bootstrap.sh --tests
+	@ruff check .
+	@mypy sandbox plugins app/backend/backend tests
+	@ansible-lint --profile production
+
+bench: ## times of the no-change run against other tools
+	@sandbox/bootstrap.sh --tests
+	@$(ROOT) $(BIN)/python -m sandbox up
+	@$(ROOT) $(BIN)/python -m pytest -s tests/bench
