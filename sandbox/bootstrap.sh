@@ -8,8 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 PACKAGES=(
   buildah ca-certificates conntrack containerd containernetworking-plugins debootstrap docker-registry ethtool
-  fuse-overlayfs git iproute2 ipset iptables make postgresql-15 procps python3 python3-venv redis-server runc skopeo socat
-  util-linux
+  fuse-overlayfs git iproute2 ipset iptables make nftables postgresql-15 procps python3 python3-venv redis-server runc skopeo
+  socat util-linux
 )
 TEST_PACKAGES=(chromium nginx openssl redis-tools)
 # Those of them that would start a server of their own, now and at every boot: the sandbox runs its own.

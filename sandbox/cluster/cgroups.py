@@ -21,17 +21,11 @@ V2_CONTROLLERS = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb")
 def roots(mounts: str, name: str = NODE_NAME) -> list[Path]:
     """The folders of our control group, from the text of /proc/self/mounts.
 
-    v1, or v1 with a v2 tree beside it: one folder in each v1 hierarchy (runc and the kubelet then use those alone).
-    v2 alone: one folder in its tree.
+    v1: one folder in each hierarchy. v2: one in its tree. A v2 tree beside v1 holds no controller, but runc puts
+    processes into it all the same.
     """
-    v1, v2 = [], []
-    for line in mounts.splitlines():
-        _, folder, kind, *_ = line.split()
-        if kind == "cgroup":
-            v1.append(Path(folder) / name)
-        elif kind == "cgroup2":
-            v2.append(Path(folder) / name)
-    return v1 or v2
+    kinds = ("cgroup", "cgroup2")
+    return [Path(line.split()[1]) / name for line in mounts.splitlines() if line.split()[2] in kinds]
 
 
 def is_v2(mounts: str) -> bool:

@@ -115,6 +115,8 @@ def _controller_manager(paths: Paths) -> tuple[str, ...]:
                 client_ca_file=f"{pki}/ca.crt", requestheader_client_ca_file=f"{pki}/front-proxy-ca.crt",
                 allocate_node_cidrs="true", cluster_cidr=POD_CIDR, node_cidr_mask_size=24,
                 service_cluster_ip_range=SERVICE_CIDR, horizontal_pod_autoscaler_sync_period="5s",
+                # The default, 20 a second, holds up the start by four seconds.
+                kube_api_qps=200, kube_api_burst=400,
                 # Otherwise it makes a folder below /usr/libexec.
                 flex_volume_plugin_dir=f"{paths.state}/kubelet/volumeplugins"),
     )
@@ -122,7 +124,7 @@ def _controller_manager(paths: Paths) -> tuple[str, ...]:
 
 def _scheduler(paths: Paths) -> tuple[str, ...]:
     return (f"{paths.bin}/kube-scheduler", *_kubeconfigs(paths, "scheduler"),
-            *_flags(bind_address="127.0.0.1", leader_elect="false"))
+            *_flags(bind_address="127.0.0.1", leader_elect="false", kube_api_qps=200, kube_api_burst=400))
 
 
 def _kubeconfigs(paths: Paths, user: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import subprocess
 
 OURS = ("KUBE-", "CNI-")
 FAMILIES = ("iptables", "ip6tables")
+NFT_FAMILIES = {"iptables": "ip", "ip6tables": "ip6"}
 _TARGET = re.compile(r"(?:^|\s)-[jg] (\S+)")
 
 
@@ -68,11 +69,23 @@ def clean() -> None:
 
 
 def drop_empty_tables(family: str, before: str) -> None:
-    """Removes the built-in chains of tables that were not there `before` and hold no rule now."""
-    known = _tables(before)
-    for table, lines in _tables(_run([f"{family}-save"])).items():
-        if table not in known and not any(line.startswith("-A ") for line in lines):
-            _run([family, "--table", table, "--delete-chain"])
+    """Removes tables, with their built-in chains, that were not there `before` and hold nothing of anyone's now.
+
+    ``iptables`` makes a table when it first looks at it and never removes one; ``nft``, which stands below it, does.
+    """
+    for table in tables_to_drop(before, _run([f"{family}-save"])):
+        _run(["nft", "delete", "table", NFT_FAMILIES[family], table])
+
+
+def tables_to_drop(before: str, now: str) -> list[str]:
+    """The tables of `now` that were not there `before` and hold neither a rule nor a chain of anyone's."""
+    return [table for table, lines in _tables(now).items()
+            if table not in _tables(before) and all(_is_builtin_chain(line) for line in lines)]
+
+
+def _is_builtin_chain(line: str) -> bool:
+    """Whether this is the declaration of a built-in chain that lets everything pass: others have no policy."""
+    return line.startswith(":") and line.split()[1] == "ACCEPT"
 
 
 def _run(argv: list[str], text: str | None = None) -> str:

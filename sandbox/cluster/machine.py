@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.cluster import firewall
-from sandbox.paths import BRIDGE, NODE_IP, POD_CIDR, Paths
+from sandbox.paths import BRIDGE, NODE_IP, POD_CIDR, SERVICE_CIDR, Paths
 
 SYSCTL = Path("/proc/sys")
 # Changed by the CNI plugins, kube-proxy and the kubelet (their sources name them).
@@ -77,6 +77,8 @@ def network_up() -> None:
         _ip("link", "add", BRIDGE, "type", "bridge")
     _ip("address", "replace", f"{NODE_IP}/{POD_CIDR.split('/')[1]}", "dev", BRIDGE)
     _ip("link", "set", BRIDGE, "up")
+    # What is asked of a service that is not there (yet) must end on the bridge, not leave by the default route.
+    _ip("route", "replace", SERVICE_CIDR, "dev", BRIDGE)
     (SYSCTL / "net/ipv4/ip_forward").write_text("1\n")
 
 

@@ -22,6 +22,7 @@ from sandbox.images.catalogue import BASES
 from sandbox.paths import CLONE, DNS_IP, NODE_NAME, REGISTRY, Paths
 
 IMAGE_PARTS = ("pause", "coredns", "metrics-server")
+METRICS_API = "/apis/metrics.k8s.io/v1beta1/nodes"
 READY_S = 90
 
 
@@ -109,6 +110,8 @@ def launch(paths: Paths, console: Console, pushes: Iterable[Push]) -> None:
         _wait(paths, step, everything, lambda: node_ready(kube), "the node")
         _wait(paths, step, everything, lambda: addons.dns_answers(DNS_IP), "cluster DNS")
         _wait(paths, step, everything, lambda: addons.deployment_ready(kube, "metrics-server"), "metrics-server")
+        addons.apply(kube, ("metrics-api",))
+        _wait(paths, step, everything, lambda: kube.status(METRICS_API) == 200, "the metrics API")
 
 
 def start(paths: Paths, wanted: Iterable[Component]) -> list[str]:
