@@ -45,6 +45,7 @@ def settings_from(arguments: list[str]) -> Settings:
 def main() -> int:
     """Serves until SIGTERM or SIGINT; prints the URL when it is ready."""
     settings = settings_from(sys.argv[1:])
+    os.umask(0o077)  # the state directory may have to be searchable; its files are the owner's only
     server = SandboxServer(settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,6 +12,7 @@ from .faults import BadRule
 from .permissions import Denial
 from .protocol import Reply
 from .quirks.catalogue import CATALOGUE
+from .services.rds_modify import run_maintenance
 from .world import World
 
 Answer = dict[str, Any] | list[Any]
@@ -110,6 +111,11 @@ class Control:
                 for each in CATALOGUE if name == "*" else [name]:
                     change(each)
         return self.get_quirks(query, body)
+
+    def post_maintenance(self, query: dict[str, str], body: Any) -> Answer:
+        """Opens the maintenance window of all database instances; {"instances": those with pending changes}."""
+        with self.world.lock:
+            return {"instances": run_maintenance(self.world)}
 
     def post_reset(self, query: dict[str, str], body: Any) -> Answer:
         """Empties every account and drops faults, denials and finished call records; keys and quirks stay."""

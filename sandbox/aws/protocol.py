@@ -164,13 +164,10 @@ _HINT_CHARS = 1500
 def resource_hint(operation: Operation) -> dict[str, Any]:
     """The parameters fit for a log: without secrets, long texts cut.
 
-    A member is secret when its model marks it sensitive or its name says so; a parameter's value is shown
-    only for plain String types.
+    A member is secret when its model marks it sensitive (a parameter's value is) or its name says so.
     """
     shape = operation.model.input_shape
     hint = _without_secrets(operation.params, shape)
-    if operation.service == "ssm" and operation.params.get("Type") == "SecureString":
-        hint["Value"] = "***"
     return hint if len(json.dumps(hint, default=str)) <= _HINT_CHARS else _shortened(hint)
 
 
