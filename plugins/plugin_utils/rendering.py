@@ -14,9 +14,10 @@ from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.engine.description import Raw
 from ..module_utils.engine.errors import InvalidDescription
+from ..module_utils.stack.settings import RoleUse, StackNames
 from .arguments import check_arguments, mask, misspelled
 from .markers import lost, settled, writing_down
-from .roles import Role, RoleUse, load_roles
+from .roles import Role, load_roles
 from .strict_yaml import parse
 from .template_errors import explain, variable_problem
 from .template_lines import line_of_address
@@ -26,38 +27,12 @@ ManifestParser = Callable[[str, str, str, str], Iterable[Raw]]
 
 
 @dataclass(frozen=True)
-class StackNames:
-    """Whose resources a role describes."""
-
-    environment: str
-    platform: str  # the platform's stack
-    shared: bool  # the platform is another's: its roles are not rendered
-
-    def owner(self, use: RoleUse) -> str:
-        return self.platform if use.scope == "platform" else self.environment
-
-    def describes(self, use: RoleUse) -> bool:
-        """Is the role's stack described in this run?"""
-        return use.scope == "environment" or not self.shared
-
-
-@dataclass(frozen=True)
 class Rendering:
     """`raws`: the description. `complete`: components that it describes completely (a disabled one: as empty)."""
 
     raws: tuple[Raw, ...]
     complete: frozenset[str]
     secrets: frozenset[str]
-
-
-def platform_of(name: str, platform: str) -> StackNames:
-    """The stacks of environment `name` on `platform` ("own" or "shared/<name>"). Raises InvalidDescription."""
-    if platform == "own":
-        return StackNames(name, f"{name}-platform", False)
-    kind, _, shared = platform.partition("/")
-    if kind != "shared" or not shared:
-        raise InvalidDescription(f'platform is "{platform}"; it is "own" or "shared/<name of the platform stack>".')
-    return StackNames(name, shared, True)
 
 
 class Renderer:

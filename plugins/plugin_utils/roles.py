@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
@@ -13,27 +13,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
 from ..module_utils.engine.errors import InvalidDescription
+from ..module_utils.stack.settings import COLLECTION, RoleUse
 
-COLLECTION = "capstan.fullstack"
 ENTRY_POINT = "main"
 RESOURCES = "templates/resources.yml.j2"
 MANIFESTS = "templates/manifests"
-
-Scope = Literal["platform", "environment"]
-
-
-@dataclass(frozen=True)
-class RoleUse:
-    """One role of a stack, as the task lists it."""
-
-    role: str  # its name, or namespace.collection.name
-    scope: Scope = "environment"  # whose stack its resources belong to
-    enabled: bool = True  # False: its resources are gone from the description, so prune may delete them
-
-    @property
-    def component(self) -> str:
-        """What its resources carry as their component."""
-        return self.role.removeprefix(f"{COLLECTION}.")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import InvalidDescription
-from ansible_collections.capstan.fullstack.plugins.plugin_utils.rendering import Renderer, Rendering, StackNames
-from ansible_collections.capstan.fullstack.plugins.plugin_utils.roles import RoleUse
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.settings import RoleUse, StackNames
+from ansible_collections.capstan.fullstack.plugins.plugin_utils.rendering import Renderer, Rendering
 
 
 def whole_manifests(text: str, component: str, owner: str, source: str) -> list[Raw]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import Reference
-from ansible_collections.capstan.fullstack.plugins.plugin_utils.roles import RoleUse
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.settings import RoleUse
 
 from .conftest import Roles
 

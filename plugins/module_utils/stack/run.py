@@ -1,0 +1,209 @@
+"""One task: arguments and a rendered description in, a result out. The action plugin and the module both call this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..engine.calls import Calls, Patience
+from ..engine.description import Description, Raw, describe
+from ..engine.errors import CapstanError
+from ..engine.lease import Process, Store, describe_holder
+from ..engine.plan import Plan
+from ..engine.reading import Reader, Seen, Sessions
+from ..engine.resource import Provider
+from ..engine.run import Engine, Options, Outcome, Stack
+from ..engine.runtime import Runtime
+from . import gather, results
+from .narrowing import Part, part_of
+from .progress import Progress
+from .settings import VERSION, Settings
+
+NOTHING = Description({}, {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Everything outside: providers, where a stack's lock lives, the clock, this process, how long it may work."""
+
+    providers: Sequence[Provider]
+    stores: Callable[[str], Store]
+    runtime: Runtime
+    process: Process
+    is_dead: Callable[[Process], bool]
+    stopping: Callable[[], bool] = lambda: False
+    may_write: Callable[[], None] = lambda: None
+    patience: Patience | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be done. `raws`: the description; `complete`: the components that it holds completely."""
+
+    settings: Settings
+    raws: Sequence[Raw] = ()
+    complete: frozenset[str] = frozenset()
+    check: bool = False
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def stack(self) -> Stack:
+        names = self.settings.names
+        return Stack(names.environment, names.platform, names.shared, self.settings.region)
+
+
+def run_stack(task: Task, world: World, progress: Progress) -> dict[str, Any]:
+    """The result of the module `stack`. Failures are in it, not raised."""
+    try:
+        if task.settings.state == "rendered":
+            return _rendered(task, world)
+        if task.settings.state == "gathered":
+            return {"changed": False, "description": gather.described(_own(task, world))}
+        result = _planned(task, world, progress) if task.check else _converged(task, world, progress)
+        return results.fitted({**results.EMPTY, **result}, task.settings.plan_path, task.settings.names.environment)
+    except CapstanError as error:
+        return {**results.EMPTY, **results.failure(error, task.secrets)}
+
+
+def run_info(task: Task, world: World) -> dict[str, Any]:
+    """The result of the module `stack_info`. Failures are in it, not raised."""
+    wanted = task.settings.gather
+    result: dict[str, Any] = {"changed": False}
+    try:
+        if wanted & {"outputs", "members"}:
+            seen = _own(task, world)
+            if "members" in wanted:
+                result["members"] = gather.members(seen)
+            if "outputs" in wanted:
+                live = {one.live.address: {"id": one.live.id, **one.live.outputs} for one in seen if one.live.address}
+                result["outputs"] = results.shown_outputs(live, task.secrets)
+        if "lock" in wanted:
+            result["lock"] = {name: describe_holder(world.stores(name).entries()) for name in sorted(task.stack.all)}
+        if "drift" in wanted:
+            plan = _engine(task, world, _part(task, world), lambda event: None).plan()
+            shown = results.planned(plan, task.secrets)
+            result["drift"] = [change for change in shown["plan"] if change["action"] != "none"]
+            result |= {key: shown[key] for key in ("unreadable", "unplanned", "notices", "digest", "diff")}
+            result |= _failed(results.plan_failures(plan) if plan.unreadable else [])
+    except CapstanError as error:
+        result |= results.failure(error, task.secrets)
+    return result
+
+
+def _rendered(task: Task, world: World) -> dict[str, Any]:
+    describe(task.raws, world.providers, shared_platform=_shared(task))
+    components = {raw.address: raw.component for raw in task.raws}
+    return {"changed": False, "description": gather.rendered(task.raws), "components": components}
+
+
+def _shared(task: Task) -> str:
+    return task.settings.names.platform if task.settings.names.shared else ""
+
+
+def _part(task: Task, world: World) -> Part:
+    settings = task.settings
+    if settings.state == "absent":
+        return Part(NOTHING, frozenset(), False)
+    description = describe(task.raws, world.providers, shared_platform=_shared(task))
+    return part_of(description, task.complete, settings.components, settings.targets)
+
+
+def _engine(task: Task, world: World, part: Part, emit: Callable[[Any], None]) -> Engine:
+    settings = task.settings
+    return Engine(
+        description=part.description,
+        stack=task.stack,
+        providers=world.providers,
+        stores=world.stores,
+        runtime=world.runtime,
+        emit=emit,
+        process=world.process,
+        is_dead=world.is_dead,
+        stopping=world.stopping,
+        may_write=world.may_write,
+        patience=world.patience,
+        options=Options(
+            version=VERSION,
+            absent=settings.state == "absent",
+            prune=settings.prune,
+            prune_limit=settings.prune_limit,
+            expected_digest=settings.expected_digest,
+            complete=part.complete,
+            narrowed=part.narrowed,
+            vias={"kube": settings.via} if settings.via else {},
+        ),
+    )
+
+
+def _planned(task: Task, world: World, progress: Progress) -> dict[str, Any]:
+    """Check mode: the plan, and a failure when it could not be made or would be refused."""
+    started_s = world.runtime.monotonic()
+    engine = _engine(task, world, _part(task, world), progress)
+    plan = engine.plan()
+    progress.plan(plan)
+    return {
+        "changed": plan.writes,
+        **results.planned(plan, task.secrets),
+        "outputs": results.foreseen(plan, task.secrets),
+        "stats": {
+            "seconds": round(world.runtime.monotonic() - started_s, 3),
+            "calls": engine.calls.made,
+            "writes": engine.calls.writes,
+            "retries": engine.calls.retries,
+        },
+        **_failed(results.plan_failures(plan)),
+    }
+
+
+def _converged(task: Task, world: World, progress: Progress) -> dict[str, Any]:
+    part = _part(task, world)
+    shown: list[Plan] = []
+
+    def emit(event: Any) -> None:
+        if isinstance(event.data.get("plan"), Plan):
+            shown[:] = [event.data["plan"]]
+        progress(event)
+
+    try:
+        outcome = _engine(task, world, part, emit).converge()
+    except CapstanError as error:  # before anything was written
+        known = results.planned(shown[0], task.secrets) if shown else {}
+        return {**known, "changed": False, **results.failure(error, task.secrets)}
+    progress.end(_done(outcome), part.description.needs, outcome.stats)
+    result = {
+        "changed": outcome.changed,
+        **results.planned(outcome.plan, task.secrets),
+        "outputs": results.shown_outputs(outcome.applied.outputs, task.secrets),
+        "stats": dict(outcome.stats),
+    }
+    if outcome.error is not None:
+        result |= results.failure(outcome.error, task.secrets)
+        result["left"] = outcome.applied.skipped
+    return result
+
+
+def _done(outcome: Outcome) -> Mapping[str, int]:
+    actions = list(outcome.applied.done.values())
+    return {action: actions.count(action) for action in set(actions)}
+
+
+def _failed(lines: Sequence[str]) -> dict[str, Any]:
+    return {"failed": True, "msg": "\n".join(lines)} if lines else {}
+
+
+def _own(task: Task, world: World) -> list[Seen]:
+    """Everything live of the stacks that this task may write. Raises what makes it unreadable."""
+    calls = Calls(world.runtime, _refuse_write, world.patience or Patience())
+    vias = {"kube": task.settings.via} if task.settings.via else {}
+    sessions = Sessions(world.providers, calls)
+    reader = Reader(NOTHING, world.providers, sessions, task.stack, world.runtime, prunes=True, vias=vias)
+    snapshot = reader.read()
+    if snapshot.unreadable:
+        reasons = (f"{group.label} cannot be read: {reason}" for group, reason in snapshot.unreadable.items())
+        raise CapstanError("\n".join(sorted(reasons)))
+    return [seen for seen in snapshot.everything() if seen.live.owner in task.stack.own]
+
+
+def _refuse_write() -> None:
+    raise AssertionError("a read-only task would write")

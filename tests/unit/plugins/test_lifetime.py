@@ -1,0 +1,141 @@
+"""A worker and its parent as real processes: how they end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.lease import Process
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.process import is_dead, this_process
+
+ROOT = Path(__file__).resolve().parents[3]
+
+# The parent passes a SIGTERM on and then ends at once, as ansible-playbook does. The worker "writes" ticks; a call that
+# it has begun takes one second; asked to stop it lets go of its lock.
+PARENT = """
+import os, signal, sys, time
+sys.path.insert(0, {collections!r})
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import Stopped
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.lifetime import Lifetime
+log = os.open({log!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+say = lambda text: os.write(log, (text + "\\n").encode())
+parent = os.getpid()
+worker = os.fork()
+if worker == 0:
+    with Lifetime(parent, say, grace_s=2.0) as lifetime:
+        say(f"worker {{os.getpid()}}")
+        while True:
+            try:
+                lifetime.may_write()
+            except Stopped as stopped:
+                say(f"refused: {{stopped}}")
+                break
+            say("call")
+            until = time.monotonic() + {call_s}
+            while time.monotonic() < until:
+                time.sleep(0.02)
+            say("answer")
+        lifetime.may_let_go()
+        say("lock released")
+        os._exit(0)
+def passed_on(number, frame):
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(worker, number)
+    os.kill(os.getpid(), number)
+signal.signal(signal.SIGTERM, passed_on)
+os.waitpid(worker, 0)
+"""
+
+
+class Pair:
+    """A parent and its worker. `log`: what the worker said."""
+
+    def __init__(self, folder: Path, call_s: float) -> None:
+        self.path = folder / "log"
+        script = PARENT.format(collections=str(ROOT / "collections"), log=str(self.path), call_s=call_s)
+        self.parent = subprocess.Popen([sys.executable, "-c", script])
+        until(lambda: "call" in self.log)
+        self.worker = int(self.log[0].split()[1])
+
+    @property
+    def log(self) -> list[str]:
+        return self.path.read_text().splitlines() if self.path.exists() else []
+
+    def is_over(self) -> bool:
+        return not Path(f"/proc/{self.worker}/exe").exists()
+
+    def end(self) -> None:
+        for pid in (self.parent.pid, self.worker):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.parent.wait()
+
+
+def until(condition: Callable[[], bool], limit_s: float = 10.0) -> float:
+    """Waits for `condition`; the seconds that it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < limit_s, "waited in vain"
+        time.sleep(0.01)
+    return time.monotonic() - started
+
+
+@pytest.fixture
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    made = Pair(tmp_path, getattr(request, "param", 1.0))
+    yield made
+    made.end()
+
+
+def test_a_killed_parent_takes_its_worker_along_in_the_middle_of_a_call(pair: Pair) -> None:
+    os.kill(pair.parent.pid, signal.SIGKILL)
+    assert until(pair.is_over) < 2.0
+    assert pair.log[-1] == "call"
+
+
+def test_asked_to_stop_the_worker_ends_its_call_writes_nothing_new_and_lets_go_though_its_parent_is_gone(
+    pair: Pair,
+) -> None:
+    calls = pair.log.count("call")
+    pair.parent.send_signal(signal.SIGTERM)
+    assert pair.parent.wait(2.0) == -signal.SIGTERM
+    until(pair.is_over)
+    assert pair.log[-3:] == ["answer", "refused: the run was asked to stop", "lock released"]
+    assert pair.log.count("call") == calls
+
+
+@pytest.mark.parametrize("pair", [60.0], indirect=True)
+def test_a_call_that_does_not_end_within_the_grace_is_given_up(pair: Pair) -> None:
+    os.kill(pair.worker, signal.SIGTERM)
+    took = until(pair.is_over, limit_s=15.0)
+    assert 1.5 < took < 4.0
+    assert pair.log[-1] == "capstan: calls did not end within 2 s; ended without letting go of the lock."
+
+
+def test_a_process_is_dead_only_when_that_is_certain() -> None:
+    mine = this_process()
+    assert mine.pid == os.getpid() and mine.scope and mine.started
+    assert not is_dead(mine)
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    assert is_dead(Process("x", mine.host, mine.scope, gone.pid, "123"))
+    assert is_dead(Process("x", mine.host, mine.scope, mine.pid, "1"))  # the pid is another process's now
+    assert not is_dead(Process("x", mine.host, "another boot", gone.pid, "123"))
+    assert not is_dead(Process("x", mine.host, "", gone.pid, "123"))
+    assert not is_dead(Process("x", mine.host, mine.scope, 0, ""))
+
+
+def test_a_zombie_is_dead() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    until(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+    mine = this_process()
+    assert is_dead(Process("x", mine.host, mine.scope, child.pid, "123"))
+    child.wait()
