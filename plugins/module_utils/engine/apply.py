@@ -18,7 +18,7 @@ from .planning import Planner
 from .reading import Group
 from .resource import Live, Resource, Scope
 from .runtime import Runtime
-from .values import Reference, Unknown, known, resolve
+from .values import UNSET, Reference, Unknown, contains, known, resolve
 
 SPEAK_S = 8.0  # something is said at least this often while waiting
 VISIBLE_S = 60.0  # how long a created thing may stay invisible to reads
@@ -59,6 +59,7 @@ class Applier:
         self._lease_of = lease_of
         self._lock = threading.Lock()
         self._operations = operations(plan, planner.description.needs)
+        self._kept: set[str] = set()  # addresses whose replacement turned out not to be needed
         self._wrote: set[str] = set()  # connections through which something was written
         self.result = Applied()
         self._started_s = runtime.monotonic()
@@ -66,6 +67,9 @@ class Applier:
     def run(self) -> Applied:
         """Apply the plan; failures are in the result, not raised."""
         needs = {operation: waits for operation, (waits, _) in self._operations.items()}
+        if circle := graph.cycle(needs):
+            path = " -> ".join(f"{operation.verb} {operation.address}" for operation in circle)
+            raise CapstanError(f"this plan cannot be ordered: {path}. Split the change into two runs.")
         left = graph.walk(
             needs,
             self._visit,
@@ -122,9 +126,10 @@ class Applier:
             self._publish(change, live)
             return
         self._say("started", change)
-        resource = self._resolved(change)
-        live = self._again(change)
-        fresh = self._still_planned(change, resource, live)
+        resource, live, fresh = self._fresh(change)
+        if change.action == "replace" and fresh.action not in ("create", "replace"):
+            with self._lock:
+                self._kept.add(change.address)
         if fresh.action in ("create", "replace"):
             self._mark_written(change)
             live = self._create(change, resource)
@@ -132,8 +137,15 @@ class Applier:
             self._mark_written(change)
             resource.update(self._api(change), live, replace(fresh, live=live))
             live = self._until_ready(change, self._seen_again(change, live.id))
+        elif live is not None:
+            live = self._until_ready(change, live)
         self._publish(change, live)
         self._say("done", change)
+
+    def _fresh(self, change: Change) -> tuple[Resource, Live | None, Change]:
+        """The resource with its references resolved, what is live now, and what that still needs."""
+        resource, live = self._resolved(change), self._again(change)
+        return resource, live, self._still_planned(change, resource, live)
 
     def _resolved(self, change: Change) -> Resource:
         original = self._planner.description.resources[change.address]
@@ -154,8 +166,7 @@ class Applier:
         if change.live is None or change.action == "create":
             return None
         api = self._api(change)
-        live = type(self._resource(change)).get(api, change.live.id, self._scope(change))
-        return live if live is not None or change.action == "replace" else change.live
+        return type(self._resource(change)).get(api, change.live.id, self._scope(change)) or change.live
 
     def _still_planned(self, change: Change, resource: Resource, live: Live | None) -> Change:
         """The change as it is now. Raises PlanMoved when it is not what the plan showed."""
@@ -181,13 +192,12 @@ class Applier:
             raise AssertionError(change.address)
         if change.live is not None and change.live.readiness.state == "deleting":
             self._until_gone(change, change.live)
-        noted = type(resource).journal and lease is not None
-        if noted and lease is not None:
+        if type(resource).journal and lease is not None:
             lease.note(change.address, mark.token)
         live_id = ""
         for attempt in range(3):
             try:
-                live_id = resource.create(api, mark)
+                live_id = _without_nulls(resource).create(api, mark)
                 break
             except ApiError as error:
                 if error.category not in (Category.EXISTS, Category.LOST):
@@ -203,8 +213,6 @@ class Applier:
                 if attempt == 2:
                     raise
         live = self._seen_again(change, live_id)
-        if noted and lease is not None:
-            lease.resolve(change.address)
         return self._complete(change, resource, self._until_ready(change, live))
 
     def _settle(self, change: Change) -> Live | None:
@@ -227,7 +235,7 @@ class Applier:
         api = self._api(change)
         rest = change_for(resource, resource.propose(api, live), live, change.mark)
         if rest.action == "replace":
-            raise ApiError("create", "NotAsDescribed", f"it was created, but differs in {', '.join(rest.because)}")
+            raise ApiError("create", "NotAsDescribed", f"it differs in {', '.join(rest.because)}; run again")
         if rest.action == "none":
             return live
         resource.update(api, live, rest)
@@ -235,7 +243,7 @@ class Applier:
 
     # -- delete and finish -------------------------------------------------------------------------------------
     def _delete(self, change: Change) -> None:
-        if change.live is None or change.cls is None:
+        if change.live is None or change.cls is None or self._is_kept(change):
             return
         self._say("started", change)
         self._mark_written(change)
@@ -248,6 +256,20 @@ class Applier:
         with self._lock:
             self.result.done.setdefault(change.address, change.action)
         self._say("done", change)
+
+    def _is_kept(self, change: Change) -> bool:
+        """Did what it needs stay after all, so that nothing forces its replacement any more?"""
+        if change.action != "replace":
+            return False
+        unresolved = any(contains(after, Unknown) for _, after in change.fields.values())
+        if change.first == "delete_first" and unresolved and self._needs_done(change):
+            return self._fresh(change)[2].action not in ("create", "replace")
+        return change.address in self._kept
+
+    def _needs_done(self, change: Change) -> bool:
+        needs = self._planner.description.needs[change.address] - self._planner.description.externals.keys()
+        with self._lock:
+            return needs <= self.result.outputs.keys()
 
     def _finish(self, change: Change) -> None:
         if change.meta.via not in self._wrote and change.action == "none":
@@ -355,3 +377,8 @@ class Applier:
     def _say(self, topic: Topic, change: Change, text: str = "") -> None:
         at_s = self._runtime.monotonic() - self._started_s
         self._emit(Event(topic, at_s, change.address, change.action, text))
+
+
+def _without_nulls(resource: Resource) -> Resource:
+    """For a creation: what null clears is simply not given."""
+    return resource.with_values({name: UNSET for name, value in resource.values().items() if value is None})

@@ -119,6 +119,8 @@ def _field_problems(raw: Raw, cls: type[Resource]) -> Iterable[str]:
         if key in _META_TYPES:
             yield from check(value, _META_TYPES[key], f"{_where(raw)}: {key}")
         elif key in hints:
+            if value is None and key not in mandatory(cls):
+                continue  # null clears
             yield from check(value, hints[key], f"{_where(raw)}: {key}")
         else:
             yield f'{_where(raw)}: {cls.kind or "it"} has no field "{key}".{nearest(str(key), [*hints, *_META_TYPES])}'

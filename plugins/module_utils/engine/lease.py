@@ -69,7 +69,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Note:
-    """A create that was about to be sent and of which nobody said what became of it."""
+    """A create that was about to be sent. It stays until a later run has seen what became of it."""
 
     address: str
     token: str
@@ -108,6 +108,8 @@ class Lease:
         self._mine: Holder | None = None
         self._until_monotonic = 0.0
         self._wake: Mailbox = runtime.mailbox()
+        self._turn: Mailbox = runtime.mailbox()  # one writer at a time: a late renewal must not undo a release
+        self._turn.put("free")
 
     def acquire(self) -> dict[str, Note]:
         """Take the lease; returns the journal's unresolved notes. Raises LockHeld when somebody else has it."""
@@ -120,7 +122,10 @@ class Lease:
         mine = Holder(number, self._runtime.nonce(), self._process, wall, wall + LEASE_S, False)
         if not self._store.create(f"{_LOCK}{number}", mine.text()):
             winner = holder_of(self._store.entries())
-            raise self._held_by(winner) if winner else LeaseLost(f"the lock of stack {self.stack} changed hands")
+            if winner is None:
+                raise LeaseLost(f"the lock of stack {self.stack} changed hands")
+            if winner.run != mine.run:  # else it was our own create, repeated after a lost answer
+                raise self._held_by(winner)
         with self._lock:
             self._mine, self._until_monotonic = mine, monotonic + LEASE_S
         self._runtime.start(self._keep)
@@ -149,12 +154,15 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._wake.get(RENEW_S):
+            self._turn.get()
             try:
                 self._renew()
             except LeaseLost:
                 return
             except ApiError:
                 continue  # check() refuses writes when no renewal gets through in time
+            finally:
+                self._turn.put("free")
 
     def _renew(self) -> None:
         self.check()
@@ -172,6 +180,7 @@ class Lease:
     def release(self) -> None:
         """Let go, so that the next run starts at once. Never raises: an unreleased lease runs out by itself."""
         self._wake.put("stop")
+        self._turn.get()
         with self._lock:
             mine, self._mine = self._mine, None
         if mine is None or mine.until - self._runtime.wall() <= SAFE_S:
@@ -189,7 +198,7 @@ class Lease:
         self._store.put(f"{_JOURNAL}{address}", json.dumps({"token": token, "at": self._runtime.wall()}))
 
     def resolve(self, address: str) -> None:
-        """What was noted is done, or certainly never happened."""
+        """What was noted is seen by everybody, or certainly never happened."""
         self._store.remove(f"{_JOURNAL}{address}")
 
 

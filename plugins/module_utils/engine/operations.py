@@ -39,8 +39,9 @@ def operations(plan: Plan, needs: Mapping[str, frozenset[str]]) -> dict[Operatio
             found[operation] = (set(), change)
     for operation in deletes.values():
         waits, change = found[operation]
-        waits |= _users(change, plan, deletes, doing)
+        waits |= _users(change, plan, needs, deletes, doing)
     _order_replacements(plan, needs, doing, deletes, found)
+    _look_before_delete(plan, needs, doing, deletes, found)
     for change in plan.changes:
         if change.resource is not None and type(change.resource).finishes():
             before = {op for op in found if op.verb != "finish"}
@@ -49,7 +50,11 @@ def operations(plan: Plan, needs: Mapping[str, frozenset[str]]) -> dict[Operatio
 
 
 def _users(
-    change: Change, plan: Plan, deletes: Mapping[str, Operation], doing: Mapping[str, Operation]
+    change: Change,
+    plan: Plan,
+    needs: Mapping[str, frozenset[str]],
+    deletes: Mapping[str, Operation],
+    doing: Mapping[str, Operation],
 ) -> set[Operation]:
     """The operations that must let go of the live thing before it can be deleted."""
     users: set[Operation] = set()
@@ -58,7 +63,9 @@ def _users(
             continue
         if other.live.id in deletes:
             users.add(deletes[other.live.id])
-        elif other.action == "update" and change.action == "delete":
+        elif other.action == "update" and not (
+            change.first == "delete_first" and change.address in graph.closure([other.address], needs)
+        ):
             users.add(doing[other.address])
     return users
 
@@ -83,3 +90,21 @@ def _order_replacements(
         else:
             after = graph.closure([change.address], dependents)
             found[delete][0].update(doing[address] for address in after if address in doing)
+
+
+def _look_before_delete(
+    plan: Plan,
+    needs: Mapping[str, frozenset[str]],
+    doing: Mapping[str, Operation],
+    deletes: Mapping[str, Operation],
+    found: dict[Operation, tuple[set[Operation], Change]],
+) -> None:
+    """A replacement that deletes first waits for what it needs, where it can: so it sees whether it is needed."""
+    waits = {operation: found[operation][0] for operation in found}
+    for change in plan.changes:
+        if change.action != "replace" or change.first != "delete_first" or change.live is None:
+            continue
+        delete = deletes[change.live.id]
+        for need in sorted(needs[change.address]):
+            if need in doing and delete not in graph.closure([doing[need]], waits):
+                waits[delete].add(doing[need])

@@ -150,6 +150,8 @@ def change_for(resource: Resource, proposed: Mapping[str, Any], live: Live | Non
     if because:
         refused = _protected(resource.protect or live.protect, resource.address, "replaced", because)
         first = resource.order_of_replace(live)
+        if live.name and live.name == mark.name:  # forced from outside (a new id of what it lies in): same description
+            first = "delete_first"
         return Change(
             **base, action="replace", live=live, difference=difference, because=because, first=first, refused=refused
         )

@@ -51,7 +51,7 @@ class Planner:
     tokens: Callable[[str], str]  # address -> client token for its creation
     check: bool
     changes: dict[str, Change] = field(default_factory=dict)
-    leftovers: list[tuple[Seen, bool]] = field(default_factory=list)
+    leftovers: list[Seen] = field(default_factory=list)
     matched: set[str] = field(default_factory=set)
     unplanned: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
@@ -105,7 +105,11 @@ class Planner:
         mark = mark_for(resource, self.stack.region, self.tokens(resource.address))
         live = self._live_of(resource, resolved)
         api = self._api(group)
-        return change_for(resolved, resolved.propose(api, live), live, mark)
+        change = change_for(resolved, resolved.propose(api, live), live, mark)
+        if change.action == "replace" and live is not None and live.name == mark.name and resource.owned_by == "tag":
+            mark = mark_for(resource, self.stack.region, self.tokens(resource.address), instead_of=live.id)
+            change = change_for(resolved, resolved.propose(api, live), live, mark)
+        return change
 
     def _api(self, group: Group) -> Any:
         """None where the way to it does not exist yet: then a kind proposes offline."""
@@ -129,7 +133,7 @@ class Planner:
         live, rest = choose_live(resolved, [seen.live for seen in candidates])
         with self.lock:
             self.matched.update(seen.live.id for seen in candidates)
-            self.leftovers.extend((seen, True) for seen in candidates if seen.live in rest)
+            self.leftovers.extend(seen for seen in candidates if seen.live in rest)
         return live
 
     def outlook_of(self, reference: Reference) -> Any:
@@ -157,7 +161,9 @@ class Planner:
     # -- what nothing describes --------------------------------------------------------------------------------
     def _deposed(self) -> list[Change]:
         """Leftovers of replacements that were cut off: ours, with the address of one that stays."""
-        return [self._deletion(seen, prune=True) for seen, _ in self.leftovers]
+        held = "it is a leftover, but protected: delete it by hand"
+        changes = [self._deletion(seen, prune=True) for seen in self.leftovers]
+        return [replace(change, refused="", held=held) if change.refused else change for change in changes]
 
     def _pruned(self) -> list[Change]:
         moved = {resource.meta.moved_from for resource in self.description.resources.values()}

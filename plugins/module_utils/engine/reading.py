@@ -9,7 +9,7 @@ from typing import Any
 
 from .calls import Calls
 from .description import Description
-from .errors import ApiError, Category, Unreadable
+from .errors import ApiError, Unreadable
 from .names import physical_name
 from .resource import Live, Provider, Resource, Scope
 from .runtime import Runtime, side_by_side
@@ -126,6 +126,7 @@ class Reader:
         self._stack = stack
         self._runtime = runtime
         self._prunes = prunes
+        self._scopes: dict[Group, Scope] = {}
         self._vias = vias  # provider name -> address through which its API is reached
 
     def groups(self) -> list[Group]:
@@ -159,13 +160,16 @@ class Reader:
 
     def scope(self, group: Group) -> Scope:
         """What a read of `group` is about."""
+        if group in self._scopes:
+            return self._scopes[group]
         wanted = {
             address: resource
             for address, resource in self._description.resources.items()
             if Group(type(resource), resource.meta.location, resource.meta.via) == group
         }
         names = {address: physical_name(resource, self._stack.region) for address, resource in wanted.items()}
-        return Scope(self._stack.all, wanted, names, self._description.resources)
+        self._scopes[group] = Scope(self._stack.all, wanted, names, self._description.resources)
+        return self._scopes[group]
 
     def _read_group(self, group: Group, base: Snapshot) -> Snapshot:
         try:
@@ -177,10 +181,8 @@ class Reader:
             lives = group.cls.read(api, scope)
             existing = {a: r.find(api) for a, r in scope.wanted.items() if r.meta.existing}
             return Snapshot({group: list(lives)}, existing)
-        except ApiError as error:
-            if error.category is Category.LOST or isinstance(error, Unreadable) or error.category is Category.DENIED:
-                return Snapshot({group: []}, unreadable={group: f"{error.operation}: {error.code}. {error.message}"})
-            raise
+        except ApiError as error:  # whatever the reason: not seen is never taken for absent
+            return Snapshot({group: []}, unreadable={group: f"{error.operation}: {error.code}. {error.message}"})
 
     def connection(self, via: str, snapshot: Snapshot) -> Mapping[str, Any] | None:
         """The outputs of the live resource through which an API is reached; None while it is not there (yet).

@@ -61,6 +61,7 @@ class Live:
     outputs: Mapping[str, Any] = field(default_factory=dict)  # what others may refer to besides `id`
     refs: frozenset[str] = frozenset()  # ids of live objects it uses: these cannot go before it
     readiness: Readiness = READY
+    name: str = ""  # its physical name, where a second one of that name cannot exist
     owner: str = ""  # the stack in its marks
     component: str = ""  # the component in its marks
     protect: bool = False  # from its marks
@@ -282,5 +283,5 @@ class Provider(Protocol):
     def open(self, location: str, connection: Mapping[str, Any] | None, calls: Calls) -> Any:
         """The `api` object for kinds at `location`. Raises Unreadable when it cannot be reached.
 
-        `connection`: the outputs of the resource that it is reached through (`Meta.via`), None for kinds that need none.
+        `connection`: the outputs of the resource that it is reached through (`Meta.via`), None where there is none.
         """

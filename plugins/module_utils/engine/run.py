@@ -18,6 +18,8 @@ from .reading import Reader, Sessions, Snapshot, Stack
 from .resource import Provider
 from .runtime import Runtime
 
+FORGET_S = 900.0  # after that a create is visible to every read, or it never happened
+
 __all__ = ["Engine", "Options", "Outcome", "Stack"]
 
 
@@ -176,25 +178,32 @@ class Engine:
         """What the plan touches, now that nobody else writes; unresolved creates get time to become visible."""
         touched = {change.cls for change in plan.changes if change.writes and change.cls is not None}
         snapshot = self._reader.read(touched, before)
-        started = self._runtime.monotonic()
-        pending = dict(notes)
+        return self._after_notes(snapshot, notes)
+
+    def _after_notes(self, snapshot: Snapshot, notes: Mapping[str, Note]) -> Snapshot:
+        """Polls for what earlier runs may have created; forgets notes whose result everybody must see by now."""
+        started, now = self._runtime.monotonic(), self._runtime.wall()
+        for address, note in notes.items():
+            if now - note.at > FORGET_S:
+                self._forget(address)
+        pending = {
+            address: note
+            for address, note in notes.items()
+            if now - note.at <= FORGET_S and address in self._description.resources
+        }
         while pending:
             visible = {seen.live.address for seen in snapshot.everything()}
-            for address in [a for a in pending if a in visible or a not in self._description.resources]:
-                pending.pop(address)
-                self._resolve(address)
+            pending = {address: note for address, note in pending.items() if address not in visible}
             if not pending:
                 break
             if self._runtime.monotonic() - started > self._options.consistency_s:
-                for address, note in pending.items():
-                    self._tokens[address] = note.token
+                self._tokens.update({address: note.token for address, note in pending.items()})
                 break
             self._runtime.sleep(0.5)
-            classes = {type(self._description.resources[address]) for address in pending}
-            snapshot = self._reader.read(classes, snapshot)
+            snapshot = self._reader.read({type(self._description.resources[a]) for a in pending}, snapshot)
         return snapshot
 
-    def _resolve(self, address: str) -> None:
+    def _forget(self, address: str) -> None:
         for lease in self._leases.values():
             lease.resolve(address)
 
