@@ -6,18 +6,19 @@ api.pages("ec2", "DescribeSubnets", "Subnets", Filters=[...])
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ..engine.calls import Calls, Rule, sorted_error
 from ..engine.errors import ApiError, Category, Unreadable
-from ..engine.runtime import side_by_side
 from ..engine.values import Secret, known
 from .rules import PROVIDER_RULES
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+_SIDE_BY_SIDE = 16  # calls of one resource at the same time
 _READ_VERBS = ("Describe", "Get", "List", "BatchGet", "BatchCheck", "Lookup", "Test")
 # A 5xx answer or none at all leaves open whether a write was done; one that was never sent was not.
 _NEVER_SENT = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"})
@@ -40,6 +41,7 @@ class Clients(Protocol):
 
     account_id: str
     region: str
+    user_agent: str
 
     def client(self, service: str) -> Any:
         """The client of a service, made on first use."""
@@ -64,6 +66,10 @@ class Api:
         return self._clients.region
 
     @property
+    def user_agent(self) -> str:
+        return self._clients.user_agent
+
+    @property
     def calls(self) -> Calls:
         """For the few requests that do not go to the AWS API itself (a registry's)."""
         return self._calls
@@ -77,13 +83,14 @@ class Api:
         rules: tuple[Rule, ...] = (),
         done: Category | None = None,
         repeatable: bool = True,
+        waits: int = 1,
         **params: Any,
     ) -> dict[str, Any]:
         """The answer of one operation.
 
         `rules`: the kind's own table of errors. `done`: the category of error that means there is nothing to do any
         more (ABSENT for a removal, EXISTS for an addition, ABSENT for a read): answered with an empty mapping.
-        `repeatable`: see Calls.make.
+        `repeatable`: see Calls.make. `waits`: how many times the usual patience an error of category WAIT is given.
         """
         write = not operation.startswith(_READ_VERBS)
         client = self._clients.client(service)
@@ -92,14 +99,17 @@ class Api:
         def send() -> dict[str, Any]:
             return _send(client, operation, request, write, rules)
 
-        try:
-            return self._calls.make(send, write=write, repeatable=repeatable)
-        except ApiError as error:
-            if error.category is done:
-                return {}
-            if not write and error.category in (Category.DENIED, Category.RETRY):
-                raise unreadable(error) from error
-            raise
+        for left in reversed(range(waits)):
+            try:
+                return self._calls.make(send, write=write, repeatable=repeatable)
+            except ApiError as error:
+                if error.category is done:
+                    return {}
+                if not write and error.category in (Category.DENIED, Category.RETRY):
+                    raise unreadable(error) from error
+                if error.category is not Category.WAIT or not left:
+                    raise
+        raise AssertionError("waits is at least 1")
 
     def pages(
         self,
@@ -124,8 +134,35 @@ class Api:
             yield from page.get(key) or ()
 
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """`work` for every item, side by side; results in the items' order."""
-        return side_by_side(self._calls.runtime, work, items)
+        """`work` for every item, side by side; results in the items' order. The first error is raised after all ended.
+
+        The caller works, too, and waits only for what somebody is working on: so it cannot wait for workers that all
+        wait themselves, however many resources are under way.
+        """
+        if len(items) <= 1:
+            return [work(item) for item in items]
+        pending = deque(enumerate(items))
+        mailbox = self._calls.runtime.mailbox()
+
+        def drain() -> None:
+            while pending:
+                try:
+                    position, item = pending.popleft()
+                except IndexError:  # somebody else was faster
+                    return
+                try:
+                    mailbox.put((position, work(item), None))
+                except BaseException as error:
+                    mailbox.put((position, None, error))
+
+        for _ in range(min(len(items), _SIDE_BY_SIDE) - 1):
+            self._calls.runtime.start(drain)
+        drain()
+        answers = sorted((mailbox.get() for _ in items), key=lambda answer: int(answer[0]))
+        for _, _, error in answers:
+            if error is not None:
+                raise error
+        return [result for _, result, _ in answers]
 
 
 def unreadable(error: ApiError) -> Unreadable:

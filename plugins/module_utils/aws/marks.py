@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -47,6 +48,11 @@ def marks_of(tags: Mapping[str, str]) -> dict[str, Any]:
 def is_ours(tags: Mapping[str, str], scope: Scope) -> bool:
     """Do these tags name one of the stacks that a read is about?"""
     return tags.get(STACK) in scope.stacks
+
+
+def name_prefixes(scope: Scope) -> tuple[str, ...]:
+    """What the physical names of the scope's stacks begin with: a filter before tags are asked for, never a proof."""
+    return tuple(sorted(re.sub(r"[^a-z0-9-]+", "-", f"{stack}-".lower()) for stack in scope.stacks))
 
 
 def tag_changes(change: Any) -> tuple[Tags, list[str]]:

@@ -12,6 +12,7 @@ from ..engine.errors import ApiError, CapstanError, Category, InvalidDescription
 from ..engine.fields import nearest
 from ..engine.resource import Resource
 from .api import Api
+from .eks_token import VALID_FOR_S, eks_token
 from .index import KINDS
 from .rules import CREDENTIAL_CODES, rules
 
@@ -63,6 +64,12 @@ class AwsProvider:
                 self._opened[location] = clients
         return Api(clients, calls)
 
+    def eks_token(self, location: str, cluster: str) -> tuple[str, float]:
+        """(token, seconds that it stays valid) for the API server of `cluster` (its name) at `location`."""
+        with self._lock:
+            clients = self._opened.get(location) or _Clients(self._location(location), self._user_agent)
+        return eks_token(clients.client("sts"), cluster), float(VALID_FOR_S)
+
     def _location(self, alias: str) -> Location:
         if alias in self._locations:
             return self._locations[alias]
@@ -78,7 +85,7 @@ class _Clients:
         self.location = location
         self.account_id = location.account_id
         self.region = location.region
-        self._user_agent = user_agent
+        self.user_agent = user_agent
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._session = self._signed_in()
@@ -157,7 +164,7 @@ class _Clients:
         from botocore.config import Config
 
         config = Config(
-            user_agent=self._user_agent,
+            user_agent=self.user_agent,
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
             max_pool_connections=CONNECTIONS,

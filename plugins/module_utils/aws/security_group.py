@@ -174,6 +174,7 @@ def security_group_from_api(item: Mapping[str, Any], rules: Iterable[Mapping[str
     groups = {form["other"] for _, form in found if str(form["other"]).startswith("sg-")} - {item["GroupId"]}
     return Live(
         id=item["GroupId"],
+        name=item["GroupName"],
         fields=fields,
         foreign=foreign,
         outputs={"name": item["GroupName"]},

@@ -11,21 +11,21 @@ from .ec2 import canonical_cidr, cidr_problems
 ITSELF = "self"
 _SOURCES = ("cidr", "security_group", "prefix_list", "self")
 
-Rule = TypedDict(
-    "Rule",
-    {
-        "protocol": str,  # tcp (unset), udp, icmp, icmpv6, all, or a number
-        "port": int,  # one port; or
-        "from_port": int,  # a range (ICMP: the type)
-        "to_port": int,  # … (ICMP: the code)
-        "cidr": str,  # the other side: an IPv4 or IPv6 block; or
-        "security_group": str,  # another group of the stack, by name; or
-        "prefix_list": str,  # a prefix list's id; or
-        "self": bool,  # the group itself
-        "description": str,
-    },
-    total=False,
-)
+
+class Rule(TypedDict, total=False):
+    """One rule as a description writes it. The other side is exactly one of cidr, security_group, prefix_list, self."""
+
+    protocol: str  # tcp (unset), udp, icmp, icmpv6, all, or a number
+    port: int  # one port; or
+    from_port: int  # a range (ICMP: the type)
+    to_port: int  # … (ICMP: the code)
+    cidr: str  # an IPv4 or IPv6 block
+    security_group: str  # another group: of the stack by name, or an id
+    prefix_list: str  # a prefix list's id
+    self: bool  # the group itself
+    description: str
+
+
 Canonical = dict[str, Any]  # protocol, from_port, to_port, other (the other side), description
 
 
