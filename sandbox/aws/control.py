@@ -12,6 +12,8 @@ from .faults import BadRule
 from .permissions import Denial
 from .protocol import Reply
 from .quirks.catalogue import CATALOGUE
+from .services.eks_access import identity_in
+from .services.eks_store import EksStore
 from .services.rds_modify import run_maintenance
 from .world import World
 
@@ -111,6 +113,18 @@ class Control:
                 for each in CATALOGUE if name == "*" else [name]:
                     change(each)
         return self.get_quirks(query, body)
+
+    def get_clusters(self, query: dict[str, str], body: Any) -> Answer:
+        """The names of the EKS clusters in the account of `access_key`, for the token authenticator."""
+        principal = self.world.accounts.find(query["access_key"])
+        with self.world.lock:
+            places = self.world.store(EksStore).places.items()
+            return sorted({n for (owner, _), all_ in places if principal and owner == principal.account for n in all_})
+
+    def get_identity(self, query: dict[str, str], body: Any) -> Answer:
+        """Who the IAM caller `arn` is in `cluster`: {"username", "groups"}, or {}."""
+        with self.world.lock:
+            return identity_in(self.world, query["cluster"], query["arn"]) or {}
 
     def post_maintenance(self, query: dict[str, str], body: Any) -> Answer:
         """Opens the maintenance window of all database instances; {"instances": those with pending changes}."""

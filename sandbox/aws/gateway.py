@@ -30,6 +30,7 @@ from .protocol import (
     unidentified_failure,
 )
 from .reads import is_write
+from .registration import AUTHENTICATOR_AGENT
 from .signing import Claim, HttpRequest, SignatureError, claim_of, verify
 from .world import DEFAULT_REGION, Call, World
 
@@ -79,12 +80,10 @@ class Gateway:
 
     def answer(self, request: HttpRequest) -> Reply:
         """The answer to an AWS request; logged whatever happens. Raises Dropped when there is to be none."""
+        if request.headers.get("user-agent") == AUTHENTICATOR_AGENT:
+            return self._identified(0, request, _new_record(request))
         number, started = self.world.calls.begin(), time.perf_counter()
-        record: dict[str, Any] = {
-            "service": None, "operation": None, "account": None, "access_key": None, "write": False,
-            "user_agent": request.headers.get("user-agent", ""), "params": {}, "executed": False,
-            "status": 0, "code": "",
-        }
+        record = _new_record(request)
         try:
             reply = self._identified(number, request, record)
             record.update(status=reply.status, code=reply.code)
@@ -144,7 +143,7 @@ class Gateway:
         candidate = Candidate(
             call.service, call.name, record["write"], call.principal.access_key, record["user_agent"]
         )
-        rules = self.world.faults.due(call.number, candidate)
+        rules = self.world.faults.due(call.number, candidate) if call.number else []
         for rule in rules:
             self._fault_before(rule, call)
         record["executed"] = True
@@ -219,6 +218,13 @@ class Gateway:
         for change in after:
             result = change(self.world, call, result)
         return success(operation, result)
+
+
+def _new_record(request: HttpRequest) -> dict[str, Any]:
+    return {
+        "service": None, "operation": None, "account": None, "access_key": None, "write": False,
+        "user_agent": request.headers.get("user-agent", ""), "params": {}, "executed": False, "status": 0, "code": "",
+    }
 
 
 def close_hard(connection: socket.socket | None) -> None:

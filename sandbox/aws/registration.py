@@ -8,6 +8,9 @@ from pathlib import Path
 
 from .world import Settings
 
+# The authenticator's calls are no client's: the call log leaves them out, faults do not touch them.
+AUTHENTICATOR_AGENT = "sandbox-authenticator"
+
 
 def directory() -> Path:
     """The folder of the notes, one file `<port>.json` a running AWS API."""
@@ -23,16 +26,16 @@ def register(settings: Settings, port: int) -> Path | None:
     path = folder / f"{port}.json"
     staged = path.with_suffix(f".{os.getpid()}")
     with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"port": port, "pid": os.getpid(), "kubernetes_endpoint": settings.kubernetes_endpoint}, file)
+        json.dump({"host": settings.listen.rpartition(":")[0], "port": port, "pid": os.getpid()}, file)
     staged.replace(path)
     return path
 
 
-def is_registered(port: int) -> bool:
-    """Whether a living process noted an API on `port`."""
+def is_registered(host: str, port: int) -> bool:
+    """Whether a living process noted an API at exactly this loopback address (or at all of the machine's)."""
     try:
         note = json.loads((directory() / f"{port}.json").read_text())
         os.kill(int(note["pid"]), 0)
     except (OSError, ValueError, KeyError):
         return False
-    return note.get("port") == port
+    return note.get("port") == port and note.get("host") in (host, "0.0.0.0")
