@@ -11,7 +11,7 @@ import logging
 import multiprocessing.util
 import os
 import signal
-import time
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -31,9 +31,18 @@ DRAIN_SIGNAL = signal.SIGUSR1
 
 
 class DrainingServer(MPServer):
-    """Granian with a pause between "not ready" and "stop"."""
+    """Granian with a pause between "not ready" and "stop"; a second signal cuts it short."""
 
-    drain_s: float = 0.0
+    def __init__(self, *arguments: Any, drain_s: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.drain_s = drain_s
+        self._hurry = threading.Event()
+
+    def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
+        """The handler of SIGTERM and SIGINT."""
+        if self.interrupt_signal:
+            self._hurry.set()
+        super().signal_handler_interrupt(*arguments, **options)
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Drains, then stops. Called once, by Granian's own loop, after a signal or the worker's death."""
@@ -42,7 +51,7 @@ class DrainingServer(MPServer):
             log.info("draining", extra={"fields": {"seconds": self.drain_s}})
             for worker in alive:
                 os.kill(worker.inner.pid, DRAIN_SIGNAL)
-            time.sleep(self.drain_s)
+            self._hurry.wait(self.drain_s)
         super().shutdown(exit_code)
         log.info("stopped")
 
@@ -78,8 +87,8 @@ def serve(settings: Settings) -> None:
         log_level=LogLevels.error,
         log_dictconfig=log_config(settings.log_level, settings.secrets()),
         workers_kill_timeout=max(1, round(settings.shutdown_timeout_s)),
+        drain_s=settings.drain_s,
     )
-    server.drain_s = settings.drain_s
     server.serve(target_loader=_Loader(settings), wrap_loader=False)
 
 

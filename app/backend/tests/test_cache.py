@@ -9,6 +9,7 @@ import pytest
 import redis
 from backend.cache.users import UserCache, client
 from backend.config import Redis
+from backend.entities import UserFields
 from backend.errors import NotFound
 from backend.repository.pool import Pool
 from backend.repository.users import UserRepository
@@ -181,6 +182,4 @@ def test_after_a_failure_reads_leave_redis_alone_for_a_moment(database: Any, red
 
 
 def _fields(name: str, email: str = "ada@example.com") -> Any:
-    from backend.entities import UserFields
-
     return UserFields(name=name, email=email, status="active")

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -265,8 +266,6 @@ def test_two_files_of_one_version_are_refused(tmp_path: Path) -> None:
 
 
 def applied(version: str, **changes: Any) -> Applied:
-    from datetime import datetime
-
     values: dict[str, Any] = {
         "rank": 1,
         "version": version,

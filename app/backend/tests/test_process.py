@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -96,7 +100,7 @@ def test_a_process_serves_and_ends_with_status_zero_after_sigterm(launch: Any, u
 
 
 def test_after_sigterm_it_is_not_ready_yet_serves_until_it_has_drained(launch: Any, until: Any) -> None:
-    process = launch(SHUTDOWN_DRAIN="3")
+    process = launch(SHUTDOWN_DRAIN="60")
     until(process.ready)
     process.terminate()
     readiness = until(lambda: (r := process.management("GET", "/actuator/health/readiness")).status == 503 and r)
@@ -104,6 +108,7 @@ def test_after_sigterm_it_is_not_ready_yet_serves_until_it_has_drained(launch: A
     assert process.api("GET", "/actuator/health").json["status"] == "OUT_OF_SERVICE"
     assert process.management("GET", "/actuator/health/liveness").status == 200
     assert process.api("GET", "/api/users").status == 200
+    process.terminate()  # a second signal cuts the wait short
     assert process.ended()[0] == 0
 
 
@@ -132,8 +137,6 @@ def test_a_request_in_flight_is_finished_before_the_end(launch: Any, until: Any,
 
 def listens(port: int) -> bool:
     """Whether a connection to the port is accepted."""
-    import socket
-
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
@@ -187,11 +190,7 @@ def test_a_worker_that_dies_ends_the_process_with_an_error(launch: Any, until: A
     process = launch()
     until(process.ready)
     pid = process.process.pid
-    with open(f"/proc/{pid}/task/{pid}/children") as children:
-        worker = int(children.read().split()[0])
-    import os
-    import signal
-
+    worker = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
     os.kill(worker, signal.SIGKILL)
     assert process.ended()[0] == 1
 

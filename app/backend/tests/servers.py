@@ -1,0 +1,118 @@
+"""Real PostgreSQL 15 and Redis servers on free ports, for tests and for trying the application by hand."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from backend.config import Database
+
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
+PASSWORD = "s3cret-pa55"
+
+
+def free_port() -> int:
+    """A port nobody listens on at the moment."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+    """The first true answer of `condition`; fails the test when there is none in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"still not so after {timeout_s} s"
+        threading.Event().wait(0.02)
+
+
+class Postgres:
+    """A PostgreSQL server of its own, which refuses to run as root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._as = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        if self._as:
+            owner = pwd.getpwnam("postgres")
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        secret = folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        self._run("initdb", "-N", "-U", "app", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C")
+        self.start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(POSTGRES / program), "-D", str(self._folder / "data"), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **self._as)  # type: ignore[call-overload]
+
+    def start(self) -> None:
+        """Starts it and waits until it accepts connections."""
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=60"
+        self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        """Stops it, ending every connection; nothing to do where it is stopped."""
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def database(self, name: str) -> Database:
+        """The settings for one of its databases, with patience fit for tests."""
+        return Database(
+            host="127.0.0.1", port=self.port, name=name, user="app", password=PASSWORD, connection_timeout_s=5, wait_s=5
+        )
+
+
+class RedisServer:
+    """A Redis server of its own that can be killed and brought back, empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
+        command += [str(self._folder), "--requirepass", PASSWORD]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client().ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        """Kills it without a word to its clients."""
+        self._process.kill()
+        self._process.wait()
+
+    def client(self, number: int = 0) -> redis.Redis:
+        """A client that shares no code with the service's."""
+        return redis.Redis(port=self.port, password=PASSWORD, db=number, decode_responses=True)
+
+
+@contextmanager
+def scratch_folder(prefix: str) -> Iterator[Path]:
+    """A folder that is gone afterwards."""
+    path = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

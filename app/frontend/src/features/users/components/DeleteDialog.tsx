@@ -1,0 +1,47 @@
+import { Dialog } from "@/components/Dialog";
+import { useNotify } from "@/components/Notices";
+import { useDeleteUser } from "../api/deleteUser";
+import type { User } from "../types";
+
+/** Asks before a user is deleted. */
+export function DeleteDialog({ user, onClose }: { user: User; onClose: () => void }) {
+  const remove = useDeleteUser();
+  const notify = useNotify();
+
+  function confirm() {
+    remove.mutate(user.id, {
+      onSuccess: () => {
+        notify(`${user.name} was deleted.`);
+        onClose();
+      },
+    });
+  }
+
+  return (
+    <Dialog title={`Delete ${user.name}?`} shape="box" role="alertdialog" onClose={onClose}>
+      <div className="dialog__body">
+        <p>
+          The account <strong>{user.email}</strong> will be removed. This cannot be undone.
+        </p>
+        {remove.isError && (
+          <p className="alert" role="alert">
+            {remove.error.message}
+          </p>
+        )}
+      </div>
+      <footer className="dialog__foot">
+        <button type="button" className="button" onClick={onClose}>
+          Cancel
+        </button>
+        <button
+          type="button"
+          className="button button--primary button--danger"
+          disabled={remove.isPending}
+          onClick={confirm}
+        >
+          {remove.isPending ? "Deleting…" : "Delete user"}
+        </button>
+      </footer>
+    </Dialog>
+  );
+}
