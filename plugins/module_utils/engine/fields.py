@@ -44,14 +44,14 @@ def attr(doc: str, *, refers_to: str | tuple[str, ...] = (), default: Any = data
 
 def fields_of(cls: type) -> dict[str, Field]:
     """The declared fields of a resource class, in the order of their declaration."""
-    return {f.name: f.metadata["capstan"] for f in dataclasses.fields(cls) if "capstan" in f.metadata}  # type: ignore[arg-type]
+    return {f.name: f.metadata["capstan"] for f in dataclasses.fields(cls) if "capstan" in f.metadata}
 
 
 def mandatory(cls: type) -> list[str]:
     """The fields that a description has to give."""
     return [
         f.name
-        for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        for f in dataclasses.fields(cls)
         if "capstan" in f.metadata and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from .runtime import Runtime
@@ -14,7 +14,7 @@ def order(needs: Mapping[K, Iterable[K]]) -> list[K]:
     """Every key after what it needs; keys without a relation keep the mapping's order. Raises ValueError on a cycle."""
     done: dict[K, None] = {}
     for root in needs:
-        stack = [(root, iter(()), False)] if root not in done else []
+        stack: list[tuple[K, Iterator[K], bool]] = [(root, iter(()), False)] if root not in done else []
         path: set[K] = set()
         while stack:
             key, rest, entered = stack.pop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,8 +140,8 @@ class Reader:
         if self._prunes:
             for provider in self._providers:
                 for name in provider.kinds():
-                    if (cls := provider.kind(name)) is not None:
-                        found[Group(cls, "main", self._via(cls))] = None
+                    if (known := provider.kind(name)) is not None:
+                        found[Group(known, "main", self._via(known))] = None
         return list(found)
 
     def _via(self, cls: type[Resource]) -> str:
@@ -153,8 +154,7 @@ class Reader:
         snapshot = before or Snapshot()
         for stage in ([g for g in groups if not g.via], [g for g in groups if g.via]):
             base = snapshot
-            parts = side_by_side(self._runtime, lambda group, base=base: self._read_group(group, base), stage)
-            for part in parts:
+            for part in side_by_side(self._runtime, functools.partial(self._read_group, base=base), stage):
                 snapshot = snapshot.updated(part)
         return snapshot
 

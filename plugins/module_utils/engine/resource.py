@@ -208,7 +208,7 @@ class Resource:
     @classmethod
     def schema(cls) -> dict[str, Field]:
         """The declared fields."""
-        return _schema(cls)
+        return _schema(cls)  # type: ignore[arg-type] # mypy takes a frozen class for unhashable
 
     @classmethod
     def meaning(cls, name: str) -> Field:
@@ -218,7 +218,7 @@ class Resource:
     @classmethod
     def hints(cls) -> dict[str, Any]:
         """The declared fields' types."""
-        return _hints(cls)
+        return _hints(cls)  # type: ignore[arg-type] # the same
 
     def values(self) -> dict[str, Any]:
         """The fields that the description gives (UNSET ones left out)."""
@@ -259,12 +259,12 @@ def _linked(value: Any, meaning: Field) -> Any:
 
 
 @functools.cache
-def _schema(cls: type[Resource]) -> dict[str, Field]:
+def _schema(cls: Any) -> dict[str, Field]:
     return fields_of(cls)
 
 
 @functools.cache
-def _hints(cls: type[Resource]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(cls)
     return {name: hints[name] for name in _schema(cls)}
 

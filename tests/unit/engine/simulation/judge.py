@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from engine.description import Raw
@@ -33,6 +34,14 @@ def judge_world(cloud: Cloud, raws: dict[str, Raw], stack: str) -> None:
         if address not in by_address:
             raise Violation(f"{address} is missing")
         judge_thing(by_address[address][0], address, raw, ids, stack)
+
+
+def judge_single(cloud: Cloud) -> None:
+    """No address exists twice, right after a run that said it succeeded and could see everything."""
+    addresses = Counter((thing.marks or {}).get("address") for thing in own_things(cloud))
+    twice = [address for address, number in addresses.items() if number > 1]
+    if twice:
+        raise Violation(f"{twice} exist more than once")
 
 
 def judge_thing(thing: Thing, address: str, raw: Raw, ids: dict[str, str], stack: str) -> None:
@@ -79,7 +88,7 @@ def judge_shared_hands(thing: Thing, address: str, raw: Raw) -> None:
 
 
 def others_at_work(cloud: Cloud) -> dict[str, tuple[str, Any]]:
-    """An autoscaler, storage growth, a minor upgrade, a colleague's rule. Returns what must stay: id -> (field, value)."""
+    """An autoscaler, storage growth, a minor upgrade, a colleague's rule. Returns what stays: id -> (field, value)."""
     kept: dict[str, tuple[str, Any]] = {}
     for thing in own_things(cloud):
         if "replicas" in thing.fields:
@@ -112,11 +121,9 @@ def drift(cloud: Cloud, rng: Any) -> list[str]:
     for thing in own_things(cloud):
         chance = rng.random()
         address = (thing.marks or {})["address"]
-        if chance < 0.1:
-            thing.fields = (
-                {**thing.fields, "fixed": thing.fields["fixed"], "size": -1} if "size" in thing.fields else thing.fields
-            )
-            touched += [address] if "size" in thing.fields else []
+        if chance < 0.1 and "size" in thing.fields:
+            thing.fields = {**thing.fields, "size": -1}
+            touched.append(address)
         elif chance < 0.15 and not is_used(cloud, thing):
             thing.gone = True
             touched.append(address)

@@ -77,7 +77,11 @@ class Story:
         self.runs += 1
         process = Process(f"run-{self.runs}")
         self.processes[process.name] = process
-        self.hub.launch(process, lambda: getattr(self.engine(process, raws, **options), verb)())
+
+        def work() -> Any:
+            return getattr(self.engine(process, raws, **options), verb)()
+
+        self.hub.launch(process, work)
         return process
 
     def wait(self, *processes: Process) -> None:

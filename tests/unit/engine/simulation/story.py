@@ -12,7 +12,7 @@ from engine.plan import Plan
 from engine.run import Outcome
 
 from .cloud import Cloud, Faults, Thing, Violation
-from .judge import drift, judge_kept, judge_world, others_at_work, own_things
+from .judge import drift, judge_kept, judge_single, judge_world, others_at_work, own_things
 from .kinds import KINDS, SimProvider
 from .scenario import STACK, Story, changed_graph, completed, outcome_of, random_graph, users_of
 
@@ -118,6 +118,8 @@ def chapter_faults(story: Story, raws: dict[str, Raw]) -> None:
         story.wait(process)
         excuse(process)
         if process.finished and process.error is None and not process.result.error:
+            if not cloud.faults.lag_s:
+                judge_single(cloud)
             return
 
 
