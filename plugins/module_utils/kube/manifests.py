@@ -1,0 +1,232 @@
+"""Rendered manifests as resources of the graph, and what ties them together: apply sets and implied needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from ..engine.description import Raw
+from ..engine.errors import InvalidDescription
+from .dependencies import dependencies
+from .names import BUILT_IN, CLUSTER_SCOPED, PROTECT, GroupKind, address_of, group_kind
+from .schema import bundled_schemas, problems
+
+DEPENDS_ON = "capstan.dev/depends-on"  # annotation: addresses, separated by commas
+EXISTING = "capstan.dev/existing"  # annotation: "true": used and verified, never changed
+SET_COMPONENT = "namespace"  # the component that apply sets belong to
+_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.:_-]*[A-Za-z0-9])?$")
+_TIMESTAMP, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("timestamp", "int", "float"))
+
+
+class _Loader(_BASE):
+    """Dates and sexagesimal numbers stay text; octal modes stay numbers; a key that is there twice is refused."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen and key_node.tag != "tag:yaml.org,2002:merge":
+                raise yaml.constructor.ConstructorError(None, None, f'"{key}" is there twice', key_node.start_mark)
+            if isinstance(key, Hashable):
+                seen.add(key)
+        return dict(super().construct_mapping(node, deep=deep))
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag not in (_TIMESTAMP, _INT, _FLOAT)]
+    for first, pairs in _BASE.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?(?:[0-9]+|0x[0-9a-fA-F]+)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    _FLOAT, re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"), list("-+.0123456789")
+)
+
+
+def parse_manifests(
+    text: str, *, component: str, owner: str, source: str, via: str = "", namespace: str = ""
+) -> list[Raw]:
+    """The resources in rendered multi-document YAML. Raises InvalidDescription with every problem, file and line.
+
+    `source`: the template, for messages; `via`: address of the cluster; `namespace`: for objects that say none.
+    """
+    raws: list[Raw] = []
+    wrong: list[str] = []
+    for line, document in _documents(text, source):
+        where = f"{source}, line {line} of what it renders to"
+        found = list(_object_problems(document, namespace))
+        if found:
+            wrong += [f"{where}: {problem}" for problem in found]
+            continue
+        raw = _raw(document, component, owner, where, via, namespace)
+        if any(other.address == raw.address for other in raws):
+            wrong.append(f"{where}: {raw.address} is there twice.")
+        raws.append(raw)
+    if wrong:
+        raise InvalidDescription(*wrong)
+    return raws
+
+
+def _documents(text: str, source: str) -> Iterator[tuple[int, Any]]:
+    """(line, object) of every document; the items of a List one by one."""
+    try:
+        loader = _Loader(text)
+        while loader.check_node():
+            node = loader.get_node()
+            document = loader.construct_document(node)
+            line = node.start_mark.line + 1
+            if isinstance(document, Mapping) and document.get("kind") == "List":
+                yield from ((line, item) for item in document.get("items") or ())
+            elif document is not None:
+                yield line, document
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        problem = error.problem or "not YAML"
+        raise InvalidDescription(f"{source}, line {line} of what it renders to: {problem}.") from None
+
+
+def _object_problems(document: Any, namespace: str) -> Iterator[str]:
+    if not isinstance(document, Mapping):
+        yield "a Kubernetes object (a mapping) is wanted."
+        return
+    for key in ("apiVersion", "kind"):
+        if not isinstance(document.get(key), str) or not document[key]:
+            yield f"it says no {key}."
+    metadata = document.get("metadata")
+    if not isinstance(metadata, Mapping):
+        yield "it has no metadata."
+        return
+    name = metadata.get("name")
+    if metadata.get("generateName"):
+        yield "generateName makes a new object in every run; give it a name."
+    elif not isinstance(name, str) or not name:
+        yield f"{document.get('kind')} says no metadata.name (as text)."
+    elif not _NAME.match(name):
+        yield f'{document.get("kind")}: "{name[:80]}" cannot be its name; it has to be known before the run.'
+    kind = group_kind(document)
+    if BUILT_IN.get(kind.kind) == kind.group:
+        given = metadata.get("namespace")
+        if kind.kind in CLUSTER_SCOPED and given:
+            yield f"{kind.kind} {name} lies in no namespace; leave metadata.namespace out."
+        if kind.kind not in CLUSTER_SCOPED and not (given or namespace):
+            yield f"{kind.kind} {name} says no metadata.namespace."
+
+
+def _raw(document: Mapping[str, Any], component: str, owner: str, where: str, via: str, namespace: str) -> Raw:
+    metadata = dict(document["metadata"])
+    kind = group_kind(document)
+    if namespace and not metadata.get("namespace") and kind.kind not in CLUSTER_SCOPED:
+        metadata["namespace"] = namespace
+    notes = dict(metadata.get("annotations") or {})
+    fields: dict[str, Any] = {"via": via} if via else {}
+    if PROTECT in notes:
+        fields["protect"] = str(notes.pop(PROTECT)).lower() == "true"
+    if EXISTING in notes:
+        fields["existing"] = str(notes.pop(EXISTING)).lower() == "true"
+    if DEPENDS_ON in notes:
+        fields["depends_on"] = [part.strip() for part in str(notes.pop(DEPENDS_ON)).split(",") if part.strip()]
+    if notes or "annotations" in metadata:
+        metadata["annotations"] = notes
+        if not notes:
+            del metadata["annotations"]
+    manifest = {**document, "metadata": metadata}
+    return Raw(address_of(manifest), {"manifest": manifest, **fields}, component, owner, where)
+
+
+def link_objects(raws: Iterable[Raw]) -> tuple[Raw, ...]:
+    """A whole description with its Kubernetes objects tied together; other resources pass through.
+
+    Adds one apply set for each stack and namespace, and to each object what it needs (see `dependencies`).
+    Raises InvalidDescription for custom resources that do not fit the definition that comes along.
+    """
+    everything = list(raws)
+    objects = {raw.address: raw for raw in everything if _is_object(raw)}
+    if not objects:
+        return tuple(everything)
+    manifests = {address: raw.fields["manifest"] for address, raw in objects.items()}
+    _check_custom(objects)
+    needs = dependencies(manifests)
+    homes = {address: _home(raw, objects) for address, raw in objects.items()}
+    sets = _apply_sets(objects, homes)
+    linked = []
+    for raw in everything:
+        if raw.address not in objects:
+            linked.append(raw)
+            continue
+        wanted = set(needs[raw.address])
+        parent = sets[raw.owner, homes[raw.address]]
+        if not _is_namespace(raw):
+            wanted.add(parent.address)
+        linked.append(_with_needs(raw, wanted, homes[raw.address]))
+    return (*linked, *sets.values())
+
+
+def _is_object(raw: Raw) -> bool:
+    fields = raw.fields if isinstance(raw.fields, Mapping) else {}
+    return raw.address.startswith("kube.") and isinstance(fields.get("manifest"), Mapping)
+
+
+def _is_namespace(raw: Raw) -> bool:
+    return raw.address.startswith("kube.Namespace/")
+
+
+def _with_needs(raw: Raw, needs: set[str], home: str) -> Raw:
+    given = list(raw.fields.get("depends_on", ()))
+    fields = {**raw.fields, "depends_on": [*given, *sorted(needs - set(given))]}
+    if raw.address.count("/") == 1 and not _is_namespace(raw):
+        fields["home"] = home
+    return replace(raw, fields=fields)
+
+
+def _home(raw: Raw, objects: Mapping[str, Raw]) -> str:
+    """The namespace whose apply set lists an object."""
+    if raw.address.count("/") == 2:
+        return raw.address.split("/")[1]
+    if _is_namespace(raw):
+        return raw.address.partition("/")[2]
+    own = [
+        other.address.partition("/")[2]
+        for other in objects.values()
+        if _is_namespace(other) and other.owner == raw.owner
+    ]
+    return min(own, default="default")
+
+
+def _apply_sets(objects: Mapping[str, Raw], homes: Mapping[str, str]) -> dict[tuple[str, str], Raw]:
+    """(stack, namespace) -> the parent of its set."""
+    found: dict[tuple[str, str], list[Raw]] = {}
+    for address, raw in objects.items():
+        found.setdefault((raw.owner, homes[address]), []).append(raw)
+    return {key: _apply_set(*key, members, objects) for key, members in sorted(found.items())}
+
+
+def _apply_set(owner: str, namespace: str, members: Sequence[Raw], objects: Mapping[str, Raw]) -> Raw:
+    place = objects.get(f"kube.Namespace/{namespace}")
+    shared = place is not None and place.owner != owner
+    kinds = {str(GroupKind.named(raw.address.partition("/")[0])) for raw in members}
+    fields: dict[str, Any] = {"kinds": sorted(kinds)}
+    if place is not None:
+        fields["depends_on"] = [place.address]
+    vias = [raw.fields["via"] for raw in members if raw.fields.get("via")]
+    if vias:
+        fields["via"] = vias[0]
+    address = f"kube.ApplySet/{namespace}" + (f"/{owner}" if shared else "")
+    return Raw(address, fields, SET_COMPONENT, owner, f"the apply set of namespace {namespace}")
+
+
+def _check_custom(objects: Mapping[str, Raw]) -> None:
+    schemas = bundled_schemas().with_crds(raw.fields["manifest"] for raw in objects.values())
+    wrong = []
+    for raw in objects.values():
+        manifest = raw.fields["manifest"]
+        if BUILT_IN.get(str(manifest.get("kind"))) == group_kind(manifest).group:
+            continue
+        node = schemas.of(str(manifest.get("apiVersion")), str(manifest.get("kind")))
+        wrong += [f"{raw.address} ({raw.source}): {problem}" for problem in problems(manifest, node, schemas)]
+    if wrong:
+        raise InvalidDescription(*wrong)
