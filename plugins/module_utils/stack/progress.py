@@ -171,8 +171,8 @@ class Progress:
             self._line(summary(plan.counts()))
 
     def end(self, counts: Mapping[str, int], needs: Mapping[str, Iterable[str]], stats: Mapping[str, float]) -> None:
-        """Prints what was done and where the time went."""
-        if self._style != "text":
+        """Prints what was done and where the time went; nothing when nothing was done."""
+        if self._style != "text" or not self.timeline.done:
             return
         with self._lock:
             self._line(summary(counts, done=True))
@@ -208,8 +208,6 @@ class Progress:
 
 def timeline_lines(timeline: Timeline, needs: Mapping[str, Iterable[str]], stats: Mapping[str, float]) -> list[str]:
     """Where the time of a run went: its longest path and its slowest resources."""
-    if not timeline.done:
-        return []
     lines = [
         f"Took {stats.get('seconds', 0):.1f} s: {stats.get('calls', 0):.0f} calls, {stats.get('writes', 0):.0f} writes."
     ]

@@ -66,7 +66,7 @@ def run_stack(task: Task, world: World, progress: Progress) -> dict[str, Any]:
         return {**results.EMPTY, **results.failure(error, task.secrets)}
 
 
-def run_info(task: Task, world: World) -> dict[str, Any]:
+def run_info(task: Task, world: World, progress: Progress) -> dict[str, Any]:
     """The result of the module `stack_info`. Failures are in it, not raised."""
     wanted = task.settings.gather
     result: dict[str, Any] = {"changed": False}
@@ -81,7 +81,7 @@ def run_info(task: Task, world: World) -> dict[str, Any]:
         if "lock" in wanted:
             result["lock"] = {name: describe_holder(world.stores(name).entries()) for name in sorted(task.stack.all)}
         if "drift" in wanted:
-            plan = _engine(task, world, _part(task, world), lambda event: None).plan()
+            plan = _engine(task, world, _part(task, world), progress).plan()
             shown = results.planned(plan, task.secrets)
             result["drift"] = [change for change in shown["plan"] if change["action"] != "none"]
             result |= {key: shown[key] for key in ("unreadable", "unplanned", "notices", "digest", "diff")}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..engine.plan import MARKS, Change, Plan
@@ -86,25 +87,37 @@ def entries(plan: Plan, secrets: frozenset[str]) -> list[dict[str, Any]]:
     return [blanked(entry(change), secrets) for change in plan.changes if says_something(change)]
 
 
-def differences(plan: Plan, secrets: frozenset[str]) -> list[dict[str, Any]]:
-    """What `--diff` prints: one entry per resource that changes, only the fields that do."""
+def differences(plan: Plan, secrets: frozenset[str]) -> list[dict[str, str]]:
+    """What `--diff` prints: one entry per resource that changes, only the fields that do, a line for each value."""
     found = []
     for change in plan.changes:
         if not change.writes:
             continue
         fields = blanked(fields_shown(change), secrets)
         header = f"{change.address} ({_title(change)})"
-        before = {name: pair["before"] for name, pair in fields.items() if pair["before"] is not None}
-        after = {name: pair["after"] for name, pair in fields.items() if pair["after"] is not None}
-        found.append(
-            {
-                "before_header": header,
-                "after_header": header,
-                "before": before or "",
-                "after": ("" if change.action == "delete" else after) or "",
-            }
-        )
+        sides = {side: _text({name: pair[side] for name, pair in fields.items()}) for side in ("before", "after")}
+        found.append({"before_header": header, "after_header": header, **sides})
     return found
+
+
+def _text(fields: Mapping[str, Any]) -> str:
+    return "".join(f"{line}\n" for name, value in fields.items() for line in value_lines(name, value))
+
+
+def value_lines(name: str, value: Any) -> Iterator[str]:
+    """A value as lines that say each by itself what they are about, so that a diff of some of them can be read."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from value_lines(f"{name}.{key}", item)
+    elif isinstance(value, list) and value:
+        for item in value:
+            flat = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+            yield from value_lines(f"{name}[]", flat)
+    elif isinstance(value, str) and "\n" in value:
+        yield f"{name}: |"
+        yield from (f"  {line}" for line in value.splitlines())
+    elif value is not None:
+        yield f"{name}: {value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)}"
 
 
 def _title(change: Change) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.capstan.fullstack.plugins.module_utils.stack.plan_text import plan_lines, summary
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.shown import value_lines
 
 
 def text(*entries: dict[str, Any], with_fields: bool = True) -> str:
@@ -101,6 +102,28 @@ def test_the_summary_counts_every_action() -> None:
     assert summary(counts) == (
         "Plan: 41 to create, 2 to update, 0 to replace, 1 to delete, 3 no longer described (prune is off), 7 unchanged."
     )
+    assert summary({"create": 0, "none": 7}) == "No changes: all 7 resources are as described."
     assert summary({"create": 41, "adopt": 1}, done=True) == (
         "Done: 41 created, 0 updated, 0 replaced, 0 deleted, 1 adopted."
     )
+
+
+def test_a_value_becomes_lines_that_can_be_read_one_by_one() -> None:
+    value = {
+        "team": "shop",
+        "rules": [{"port": 22}, "all"],
+        "script": "one\ntwo",
+        "none": None,
+        "off": False,
+        "empty": "",
+    }
+    assert list(value_lines("x", value)) == [
+        "x.team: shop",
+        'x.rules[]: {"port": 22}',
+        "x.rules[]: all",
+        "x.script: |",
+        "  one",
+        "  two",
+        "x.off: false",
+        'x.empty: ""',
+    ]

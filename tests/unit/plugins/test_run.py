@@ -50,8 +50,8 @@ def test_the_diff_has_one_entry_per_resource_with_only_what_changes(bench: Bench
         {
             "before_header": "mem.net/main (update)",
             "after_header": "mem.net/main (update)",
-            "before": {"rules": ["b", "a"]},
-            "after": {"rules": ["a", "c"]},
+            "before": "rules[]: b\nrules[]: a\n",
+            "after": "rules[]: a\nrules[]: c\n",
         }
     ]
 
@@ -177,7 +177,7 @@ def test_info_tells_outputs_members_the_lock_and_drift_without_a_write(bench: Be
     run_stack(bench.task(NET | NODE), bench.world(), bench.progress())
     bench.cloud.things["node-2"][2]["size"] = 4
     everything = ["outputs", "members", "lock", "drift"]
-    result = run_info(bench.task(NET | NODE, gather=everything), bench.world())
+    result = run_info(bench.task(NET | NODE, gather=everything), bench.world(), bench.progress())
     assert result["changed"] is False
     assert result["outputs"]["mem.net/main"] == {"id": "net-1", "host": "net-1.example", "password": "(secret v1)"}
     assert result["members"][0] == {

@@ -1,0 +1,25 @@
+# Copyright: Contributors to the capstan project
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The action `stack`: its documentation is the module's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..module_utils.stack.progress import Progress
+from ..module_utils.stack.run import Task, World, run_stack
+from ..module_utils.stack.settings import STACK_ARGUMENTS, Settings
+from ..plugin_utils.stack_action import StackAction
+
+
+class ActionModule(StackAction):
+    """Makes a stack what its roles describe."""
+
+    arguments = STACK_ARGUMENTS
+    module = "stack"
+
+    def renders(self, settings: Settings) -> bool:
+        return settings.state in ("present", "rendered")
+
+    def work(self, task: Task, world: World, progress: Progress) -> dict[str, Any]:
+        return run_stack(task, world, progress)
