@@ -67,9 +67,6 @@ class Applier:
     def run(self) -> Applied:
         """Apply the plan; failures are in the result, not raised."""
         needs = {operation: waits for operation, (waits, _) in self._operations.items()}
-        if circle := graph.cycle(needs):
-            path = " -> ".join(f"{operation.verb} {operation.address}" for operation in circle)
-            raise CapstanError(f"this plan cannot be ordered: {path}. Split the change into two runs.")
         left = graph.walk(
             needs,
             self._visit,

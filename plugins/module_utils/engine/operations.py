@@ -49,6 +49,15 @@ def operations(plan: Plan, needs: Mapping[str, frozenset[str]]) -> dict[Operatio
     return found
 
 
+def deadlock(plan: Plan, needs: Mapping[str, frozenset[str]]) -> str:
+    """The operations that wait for each other in a circle, in words; empty when the plan can be carried out.
+
+    Possible where something that must go before its successor comes is held by what only lets go afterwards.
+    """
+    circle = graph.cycle({operation: waits for operation, (waits, _) in operations(plan, needs).items()})
+    return " -> ".join(f"{operation.verb} {operation.address}" for operation in circle)
+
+
 def _users(
     change: Change,
     plan: Plan,

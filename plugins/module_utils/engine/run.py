@@ -12,6 +12,7 @@ from .description import Description
 from .errors import ApplyFailed, CapstanError, Refused, Unreadable
 from .events import Emit, Event
 from .lease import Lease, Note, Process, Store
+from .operations import deadlock
 from .plan import Plan
 from .planning import Options, Planner
 from .reading import Reader, Sessions, Snapshot, Stack
@@ -144,6 +145,8 @@ class Engine:
         refused = [change.refused for change in plan.changes if change.refused]
         if refused:
             raise Refused(". ".join(refused) + ". Nothing was written.")
+        if circle := deadlock(plan, self._description.needs):
+            raise Refused(f"this plan cannot be ordered: {circle}. Nothing was written. Make the change in two runs.")
         approved = self._options.expected_digest
         if approved and approved != plan.digest():
             raise Refused(

@@ -36,8 +36,14 @@ def play(seed: int) -> Counter[str]:
     judge_kept(story.cloud, {i: k for i, k in kept.items() if not story.cloud.things[i].gone})
     protected = {a for a, raw in first.items() if raw.fields.get("protect")}
     second = changed_graph(rng, first, protected)
-    chapter_faults(story, second)
-    settle(story, second)
+    try:
+        chapter_faults(story, second)
+        settle(story, second)
+    except Refused as error:  # two runs are needed, and the engine says so before it writes
+        if "cannot be ordered" not in str(error):
+            raise
+        story.hits["cannot be ordered"] += 1
+        return story.hits
     chapter_narrow(story, second)
     if rng.random() < 0.2:
         chapter_protected(story, second)
