@@ -37,7 +37,7 @@ class Component:
 
 def components(paths: Paths) -> tuple[Component, ...]:
     """Every daemon of the sandbox, in the order in which they are named and started."""
-    everything = (
+    return (
         Component("registry", ("docker-registry", "serve", f"{paths.config}/registry.yml"), address=REGISTRY,
                   environ={"OTEL_TRACES_EXPORTER": "none"}),
         Component("containerd", ("containerd", "-c", f"{paths.config}/containerd.toml")),
@@ -51,8 +51,6 @@ def components(paths: Paths) -> tuple[Component, ...]:
         Component("kube-proxy", (f"{paths.bin}/kube-proxy", f"--config={paths.config}/kube-proxy.yaml"), wave=1),
         Component("volumes", (sys.executable, "-m", "sandbox", "volumes", "--watch"), wave=1, in_clone=True),
     )
-    import importlib.util
-    return tuple(c for c in everything if c.name != "authenticator" or importlib.util.find_spec("sandbox.aws.authenticator"))
 
 
 def _flags(**flags: object) -> tuple[str, ...]:

@@ -79,7 +79,9 @@ def configure(paths: Paths) -> None:
         pki.make(paths.pki)
     for path, text in config.files(paths).items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        # kube-proxy ends when its file is written, changed or not.
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
     for user in config.KUBECONFIG_USERS:
         place = paths.kubeconfig if user == "admin" else paths.config / f"{user}.kubeconfig"
         parts = ("ca.crt", f"{user}.crt", f"{user}.key")
@@ -222,7 +224,7 @@ def _log_tail(paths: Paths, name: str, lines: int = 15) -> str:
 
 
 def _taken(address: str) -> bool:
-    """Whether someone listens on ``host:port``. Tried by binding: connecting would leave a machine without our bridge."""
+    """Whether someone listens on ``host:port``. Tried by binding: without our bridge, connecting would go elsewhere."""
     host, _, port = address.rpartition(":")
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -38,10 +38,10 @@ def machine_state() -> MachineState:
     """The machine as it is now."""
     return MachineState(
         processes=frozenset(_processes()),
-        mounts=frozenset(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
+        mounts=frozenset(_mounts()),
         network_namespaces=frozenset(_network_namespaces()),
         links=frozenset(link.name for link in Path("/sys/class/net").iterdir()),
-        control_groups=frozenset(str(folder) for folder in Path("/sys/fs/cgroup").rglob("*") if folder.is_dir()),
+        control_groups=frozenset(_control_groups()),
         packet_filter=frozenset(_packet_filter()),
         settings=frozenset(_settings()),
         shared_files=frozenset(str(file) for root in SHARED_FOLDERS for file in _tree(Path(root))),
@@ -58,6 +58,20 @@ def _processes() -> Iterator[str]:
         name = Path(arguments[0]).name
         if state not in "ZX" and (name in PROGRAMS or PYTHON_DAEMONS.intersection(arguments)):
             yield f"{folder.name} {' '.join(arguments)[:120]}"
+
+
+def _mounts() -> Iterator[str]:
+    """Every mount point but those in /tmp, where other programs of the machine are at work."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split()[4]
+        if not point.startswith("/tmp/"):
+            yield point
+
+
+def _control_groups() -> Iterator[str]:
+    """The outermost groups of every hierarchy: those of other programs change further inside."""
+    root = Path("/sys/fs/cgroup")
+    return (str(folder) for pattern in ("*", "*/*") for folder in root.glob(pattern) if folder.is_dir())
 
 
 def _network_namespaces() -> Iterator[str]:

@@ -7,6 +7,7 @@ import ssl
 import stat
 import urllib.error
 import urllib.request
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ REGISTRY = "127.0.0.1:5000"
 RESTRICTED = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
 
 
-def workload(kind: str, name: str, container: dict, **pod: object) -> dict:
+def workload(kind: str, name: str, container: dict[str, Any], **pod: object) -> dict[str, Any]:
     """A Deployment or StatefulSet of one pod with one restricted container."""
     labels = {"app": name}
     spec = {"containers": [{"name": name, "securityContext": RESTRICTED, **container}],
@@ -29,7 +30,7 @@ def workload(kind: str, name: str, container: dict, **pod: object) -> dict:
     }
 
 
-def user(uid: int) -> dict:
+def user(uid: int) -> dict[str, Any]:
     return {"runAsNonRoot": True, "runAsUser": uid, "runAsGroup": uid, "fsGroup": uid,
             "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"}}
 
@@ -65,13 +66,13 @@ def sql(kubectl: Kubectl, pod: str, statement: str, password: str = "s3 cr'et") 
                    text=f"{password}\n{statement}\n", check=False).strip()
 
 
-def test_postgres_has_the_user_the_password_and_the_database_it_was_told(kubectl, postgres):
+def test_postgres_has_the_user_the_password_and_the_database_it_was_told(kubectl: Kubectl, postgres: str) -> None:
     assert sql(kubectl, postgres, "select current_user, current_database()") == "shop|orders"
     assert sql(kubectl, postgres, "select 1", password="wrong") == ""
     assert sql(kubectl, postgres, "show server_version").startswith("15.")
 
 
-def test_a_row_is_still_there_when_the_database_pod_was_deleted(kubectl, postgres):
+def test_a_row_is_still_there_when_the_database_pod_was_deleted(kubectl: Kubectl, postgres: str) -> None:
     sql(kubectl, postgres, "create table kept (n int); insert into kept values (42)")
     before = kubectl.object("pod", postgres)["metadata"]["uid"]
     kubectl("delete", "pod", postgres)
@@ -80,7 +81,7 @@ def test_a_row_is_still_there_when_the_database_pod_was_deleted(kubectl, postgre
     assert sql(kubectl, postgres, "select n from kept") == "42"
 
 
-def test_a_released_volume_is_cleaned_and_offered_again(kubectl, postgres):
+def test_a_released_volume_is_cleaned_and_offered_again(kubectl: Kubectl, postgres: str) -> None:
     name = kubectl.object("pvc", "data-postgres-0")["spec"]["volumeName"]
     first = kubectl.object("pv", name)["metadata"]["uid"]
     assert (STATE / "volumes" / name / "pgdata/PG_VERSION").exists()
@@ -91,7 +92,7 @@ def test_a_released_volume_is_cleaned_and_offered_again(kubectl, postgres):
     assert list((STATE / "volumes" / name).iterdir()) == []
 
 
-def test_redis_takes_options_and_answers_other_pods(kubectl):
+def test_redis_takes_options_and_answers_other_pods(kubectl: Kubectl) -> None:
     container = {
         "image": f"{REGISTRY}/redis:7", "args": ["--appendonly", "yes", "--maxmemory", "64mb"],
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
@@ -111,13 +112,13 @@ def test_redis_takes_options_and_answers_other_pods(kubectl):
     assert ask("info", "server").find("redis_version:7.") > 0
 
 
-def test_the_audit_log_tells_who_wrote_what_and_what_was_only_tried(kubectl):
+def test_the_audit_log_tells_who_wrote_what_and_what_was_only_tried(kubectl: Kubectl) -> None:
     log = STATE / "log/audit.log"
     offset = log.stat().st_size
     kubectl("create", "configmap", "tried", "--dry-run=server", "--from-literal=a=secret-content")
     kubectl("create", "configmap", "made", "--from-literal=a=secret-content")
 
-    def records() -> list[dict]:
+    def records() -> list[dict[str, Any]]:
         with log.open() as lines:
             lines.seek(offset)
             events = [json.loads(line) for line in lines if line.endswith("\n")]
@@ -134,7 +135,7 @@ def test_the_audit_log_tells_who_wrote_what_and_what_was_only_tried(kubectl):
     assert "secret-content" not in json.dumps([tried, made])
 
 
-def test_a_bearer_token_of_nobody_is_refused(kubectl):
+def test_a_bearer_token_of_nobody_is_refused(kubectl: Kubectl) -> None:
     server = kubectl("config", "view", "--output=jsonpath={.clusters[0].cluster.server}")
     request = urllib.request.Request(f"{server}/api/v1/namespaces", headers={"Authorization": "Bearer k8s-aws-v1.bm8"})
     trust = ssl.create_default_context(cafile=str(STATE / "pki/ca.crt"))
@@ -143,11 +144,11 @@ def test_a_bearer_token_of_nobody_is_refused(kubectl):
     assert refused.value.code == 401
 
 
-def test_pod_metrics_are_served(kubectl):
+def test_pod_metrics_are_served(kubectl: Kubectl) -> None:
     eventually(lambda: "metrics-server" in kubectl("top", "pods", "--namespace=kube-system", check=False), 40)
 
 
-def test_what_holds_a_key_can_be_read_by_its_owner_alone():
+def test_what_holds_a_key_can_be_read_by_its_owner_alone() -> None:
     secret = [STATE / "kubeconfig", *(STATE / "pki").iterdir(), *(STATE / "config").glob("*.kubeconfig")]
     assert len(secret) > 20
     assert {stat.S_IMODE(file.stat().st_mode) for file in secret} == {0o600}

@@ -24,7 +24,7 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
 V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nsdelegate 0 0\n/dev/vda / ext4 rw 0 0\n"
 
 
-def test_pods_get_a_group_in_every_v1_hierarchy_and_in_the_v2_tree_beside_them():
+def test_pods_get_a_group_in_every_v1_hierarchy_and_in_the_v2_tree_beside_them() -> None:
     assert cgroups.roots(V1_AND_V2, "sandbox") == [
         Path("/sys/fs/cgroup/cpu/sandbox"),
         Path("/sys/fs/cgroup/memory/sandbox"),
@@ -33,12 +33,12 @@ def test_pods_get_a_group_in_every_v1_hierarchy_and_in_the_v2_tree_beside_them()
     assert not cgroups.is_v2(V1_AND_V2)
 
 
-def test_pods_get_one_group_where_v2_stands_alone():
+def test_pods_get_one_group_where_v2_stands_alone() -> None:
     assert cgroups.roots(V2, "sandbox") == [Path("/sys/fs/cgroup/sandbox")]
     assert cgroups.is_v2(V2)
 
 
-def test_only_controllers_that_are_there_and_not_handed_down_yet_are_enabled():
+def test_only_controllers_that_are_there_and_not_handed_down_yet_are_enabled() -> None:
     assert cgroups.controllers_to_enable("cpuset cpu io memory pids rdma", "cpu memory") == "+cpuset +io +pids"
     assert cgroups.controllers_to_enable("cpu memory", "cpu memory") == ""
 
@@ -67,7 +67,7 @@ COMMIT
 """
 
 
-def test_our_chains_and_the_rules_that_lead_into_them_are_removed_and_foreign_ones_stay():
+def test_our_chains_and_the_rules_that_lead_into_them_are_removed_and_foreign_ones_stay() -> None:
     assert firewall.removal(SAVED) == """\
 *filter
 :KUBE-FORWARD - [0:0]
@@ -82,14 +82,17 @@ COMMIT
 """
 
 
-def test_nothing_is_removed_from_a_packet_filter_that_holds_nothing_of_ours():
+def test_nothing_is_removed_from_a_packet_filter_that_holds_nothing_of_ours() -> None:
     assert firewall.removal("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n") == ""
     assert not firewall.has_ours("*filter\n:INPUT ACCEPT [0:0]\n")
     assert firewall.has_ours("*filter\n:KUBE-FORWARD - [0:0]\n")
 
 
-def test_a_table_is_dropped_only_when_it_is_new_and_holds_nothing_of_anyones():
-    now = "*nat\n:PREROUTING ACCEPT [0:0]\n*raw\n:OUTPUT ACCEPT [0:0]\n*filter\n:FORWARD DROP [0:0]\n*mangle\n:MINE - [0:0]\n"
+def test_a_table_is_dropped_only_when_it_is_new_and_holds_nothing_of_anyones() -> None:
+    now = (
+        "*nat\n:PREROUTING ACCEPT [0:0]\n*raw\n:OUTPUT ACCEPT [0:0]\n"
+        "*filter\n:FORWARD DROP [0:0]\n*mangle\n:MINE - [0:0]\n"
+    )
     assert firewall.tables_to_drop("*raw\n:OUTPUT ACCEPT [0:0]\n", now) == ["nat"]
 
 
@@ -108,15 +111,17 @@ ELSEWHERE = owner.Owner(clone="/home/ann/capstan", pid=7, process_started=1, sta
         (ELSEWHERE, "/home/ann/capstan", False, True, "remains"),
     ],
 )
-def test_a_sandbox_is_ours_foreign_or_remains_by_its_owner_and_its_life(found, clone, living, state_exists, situation):
+def test_a_sandbox_is_ours_foreign_or_remains_by_its_owner_and_its_life(
+    found: owner.Owner | None, clone: str, living: bool, state_exists: bool, situation: str,
+) -> None:
     assert owner.situation(found, clone=clone, living=living, state_exists=state_exists) == situation
 
 
-def test_a_second_clone_is_told_where_the_living_sandbox_belongs():
+def test_a_second_clone_is_told_where_the_living_sandbox_belongs() -> None:
     assert "/home/ann/capstan" in owner.foreign_message(ELSEWHERE)
 
 
-def test_a_volume_is_renewed_when_its_claim_is_gone_or_it_is_not_there():
+def test_a_volume_is_renewed_when_its_claim_is_gone_or_it_is_not_there() -> None:
     bound = {name: {"status": {"phase": "Bound"}} for name in volumes.names()}
     assert volumes.to_renew(bound) == []
     released = {**bound, "local-3": {"status": {"phase": "Released"}}, "local-5": {"status": {"phase": "Failed"}}}
@@ -124,7 +129,7 @@ def test_a_volume_is_renewed_when_its_claim_is_gone_or_it_is_not_there():
     assert volumes.to_renew(released) == ["local-0", "local-3", "local-5"]
 
 
-def test_a_deployment_is_rolled_out_when_its_newest_description_is_available():
+def test_a_deployment_is_rolled_out_when_its_newest_description_is_available() -> None:
     described = {"metadata": {"generation": 2}, "spec": {"replicas": 1}}
     done = {"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}
     assert addons.is_rolled_out({**described, "status": done})
@@ -133,16 +138,16 @@ def test_a_deployment_is_rolled_out_when_its_newest_description_is_available():
     assert not addons.is_rolled_out(described)
 
 
-def test_a_dns_question_asks_for_one_ipv4_address():
+def test_a_dns_question_asks_for_one_ipv4_address() -> None:
     assert addons.dns_question("a.bc", 7) == struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + b"\1a\2bc\0\0\1\0\1"
 
 
-def test_a_process_name_with_brackets_does_not_shift_the_fields():
+def test_a_process_name_with_brackets_does_not_shift_the_fields() -> None:
     line = "42 (a) b) S 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 0 0"
     assert process.stat_from(line) == process.Stat(state="S", parent=1, started=12345)
 
 
-def test_inner_mounts_are_taken_away_before_outer_ones_and_foreign_ones_never():
+def test_inner_mounts_are_taken_away_before_outer_ones_and_foreign_ones_never() -> None:
     mountinfo = (
         "1 0 8:1 / / rw - ext4 /dev/vda rw\n"
         "2 1 0:1 / /var/lib/x/kubelet rw - tmpfs t rw\n"
@@ -154,25 +159,25 @@ def test_inner_mounts_are_taken_away_before_outer_ones_and_foreign_ones_never():
     ]
 
 
-def test_folders_come_from_the_environment():
+def test_folders_come_from_the_environment() -> None:
     paths = paths_from({"CAPSTAN_SANDBOX_DIR": "/srv/s", "CAPSTAN_CACHE_DIR": "/srv/c"})
     assert (paths.state, paths.cache) == (Path("/srv/s"), Path("/srv/c"))
     assert paths_from({}).state == Path("/var/lib/capstan/sandbox")
 
 
-def test_a_state_folder_whose_sockets_would_not_fit_is_refused():
+def test_a_state_folder_whose_sockets_would_not_fit_is_refused() -> None:
     with pytest.raises(PathError, match="longer than 60"):
         paths_from({"CAPSTAN_SANDBOX_DIR": "/" + "x" * 60})
     with pytest.raises(PathError, match="absolute"):
         paths_from({"CAPSTAN_CACHE_DIR": "cache"})
 
 
-def test_no_configuration_file_holds_a_key():
+def test_no_configuration_file_holds_a_key() -> None:
     texts = config.files(Paths(state=Path("/s"), cache=Path("/c"))).values()
     assert not any("PRIVATE" in text or "key-data" in text for text in texts)
 
 
-def test_an_image_is_built_anew_when_a_file_its_mode_or_its_parent_changes(tmp_path):
+def test_an_image_is_built_anew_when_a_file_its_mode_or_its_parent_changes(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     first = content_hash(tmp_path, "parent-1")
     (tmp_path / "__pycache__").mkdir()
@@ -186,21 +191,21 @@ def test_an_image_is_built_anew_when_a_file_its_mode_or_its_parent_changes(tmp_p
     assert content_hash(tmp_path, "parent-1") not in (first, changed_mode)
 
 
-def test_a_part_is_compiled_anew_when_the_compiler_or_a_linker_variable_changes():
+def test_a_part_is_compiled_anew_when_the_compiler_or_a_linker_variable_changes() -> None:
     pause = next(part for part in PARTS if part.name == "pause")
     other = Part("pause", "1", {"pause": "."}, stamp=("x.y=z",))
     hashes = {input_hash(pause, "go1.26.6"), input_hash(pause, "go1.26.7"), input_hash(other, "go1.26.6")}
     assert len(hashes) == 3
 
 
-def test_the_kubernetes_programs_know_their_version():
+def test_the_kubernetes_programs_know_their_version() -> None:
     kubernetes = next(part for part in PARTS if part.name == "kubernetes")
     command = compile_command("/go", kubernetes, Path("/out"))
     assert f"-X k8s.io/component-base/version.gitVersion=v{kubernetes.version}" in " ".join(command)
     assert "-mod=readonly" in command
 
 
-def test_a_build_sees_where_packages_come_from_and_no_path_of_this_machine():
+def test_a_build_sees_where_packages_come_from_and_no_path_of_this_machine() -> None:
     listed = ":env:.index-url='https://pypi.example/simple'\nglobal.find-links='/opt/wheels'\nglobal.timeout='60'\n"
     settings = pip_settings(listed)
     assert "index-url = https://pypi.example/simple\n" in settings

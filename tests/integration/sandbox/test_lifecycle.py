@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,7 +88,7 @@ def occupy(kubectl: Kubectl) -> None:
     kubectl("wait", "pod/redis", "--for=condition=Ready", "--timeout=60s")
 
 
-def test_down_leaves_the_machine_as_it_was_and_keeps_the_cache(machine, running):
+def test_down_leaves_the_machine_as_it_was_and_keeps_the_cache(machine: MachineState, running: Kubectl) -> None:
     occupy(running)
     changed = differences(machine, machine_state())
     assert set(changed) == {"processes", "mounts", "network_namespaces", "links", "control_groups", "packet_filter",
@@ -99,14 +100,14 @@ def test_down_leaves_the_machine_as_it_was_and_keeps_the_cache(machine, running)
     assert list((cache / "parts").glob("kubernetes-*/kubelet"))
 
 
-def test_a_second_up_changes_nothing_and_is_quick(running):
+def test_a_second_up_changes_nothing_and_is_quick(running: Kubectl) -> None:
     before, began = pids(), time.monotonic()
     assert "runs already" in succeeded(sandbox("up"))
     assert time.monotonic() - began < 15
     assert pids() == before
 
 
-def test_up_starts_again_what_was_killed_and_leaves_the_rest_alone(running):
+def test_up_starts_again_what_was_killed_and_leaves_the_rest_alone(running: Kubectl) -> None:
     occupy(running)
     before = pids()
     for name in ("kube-apiserver", "aws", "kubelet"):
@@ -118,7 +119,7 @@ def test_up_starts_again_what_was_killed_and_leaves_the_rest_alone(running):
     succeeded(sandbox("down"))
 
 
-def test_down_takes_away_what_lost_some_of_its_parts(machine, running):
+def test_down_takes_away_what_lost_some_of_its_parts(machine: MachineState, running: Kubectl) -> None:
     occupy(running)
     for name in ("containerd", "kubelet", "kube-proxy", "etcd"):
         os.kill(pids()[name], signal.SIGKILL)
@@ -127,7 +128,7 @@ def test_down_takes_away_what_lost_some_of_its_parts(machine, running):
 
 
 @pytest.mark.parametrize("reached", ["config", "run/containerd.pid", "run/kubelet.pid"])
-def test_an_up_that_was_killed_half_way_is_cleared_away(machine, reached):
+def test_an_up_that_was_killed_half_way_is_cleared_away(machine: MachineState, reached: str) -> None:
     began = subprocess.Popen([sys.executable, "-m", "sandbox", "up"], cwd=CLONE, stdout=subprocess.DEVNULL)
     eventually((STATE / reached).exists, 120)
     began.kill()
@@ -136,7 +137,7 @@ def test_an_up_that_was_killed_half_way_is_cleared_away(machine, reached):
     assert differences(machine, machine_state()) == {}
 
 
-def test_two_starts_at_once_make_one_sandbox(machine):
+def test_two_starts_at_once_make_one_sandbox(machine: MachineState) -> None:
     starts = [subprocess.Popen([sys.executable, "-m", "sandbox", "up"], cwd=CLONE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True) for _ in range(2)]
     results = [(start.communicate()[1], start.returncode) for start in starts]
@@ -146,7 +147,7 @@ def test_two_starts_at_once_make_one_sandbox(machine):
     succeeded(sandbox("status"))
 
 
-def test_a_living_sandbox_of_another_clone_is_named_and_left_alone(running, other_clone):
+def test_a_living_sandbox_of_another_clone_is_named_and_left_alone(running: Kubectl, other_clone: Path) -> None:
     before = pids()
     for command in ("up", "down"):
         answer = sandbox(command, clone=other_clone)
@@ -156,7 +157,7 @@ def test_a_living_sandbox_of_another_clone_is_named_and_left_alone(running, othe
     assert "Ready" in running("get", "nodes")
 
 
-def test_the_remains_of_a_dead_sandbox_of_another_clone_are_cleared_away(running, other_clone):
+def test_the_remains_of_a_dead_sandbox_of_another_clone_are_cleared_away(running: Kubectl, other_clone: Path) -> None:
     occupy(running)
     record = json.loads((STATE / "owner.json").read_text())
     (STATE / "owner.json").write_text(json.dumps({**record, "clone": str(other_clone)}))
@@ -169,14 +170,10 @@ def test_the_remains_of_a_dead_sandbox_of_another_clone_are_cleared_away(running
     succeeded(sandbox("down"))
 
 
-def test_an_address_that_someone_else_listens_on_is_named(machine):
+def test_an_address_that_someone_else_listens_on_is_named(machine: MachineState) -> None:
     succeeded(sandbox("down"))
-    listener = "import socket, time; s = socket.create_server(('127.0.0.1', 4566)); print('up', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", listener], stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
+    with socket.create_server(("127.0.0.1", 4566)):
         answer = sandbox("up")
-        other.kill()
     assert answer.returncode == 1
     assert "127.0.0.1:4566" in answer.stderr
     assert differences(machine, machine_state()) == {}
