@@ -28,10 +28,10 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "waits |= _users(change, plan, needs, deletes, doing)",
         "pass",
     ),
-    "a replaced one goes before its dependents moved": (
+    "a delete does not wait for the update that lets go": (
         "operations.py",
-        "found[delete][0].update(doing[address] for address in after if address in doing)",
-        "found[delete][0].add(create)",
+        'elif other.action == "update" and not (',
+        'elif other.action == "adopt" and not (',
     ),
     "what the create call did not take is forgotten": (
         "apply.py",
