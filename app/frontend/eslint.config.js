@@ -6,12 +6,15 @@ import tseslint from "typescript-eslint";
 
 /** Layers: app -> features -> components, lib. A folder may not import what stands before it. */
 function layer(folder, forbidden) {
-  const patterns = forbidden.map((name) => ({ group: [`@/${name}/*`, `**/${name}/*`], message: `${folder} stands below ${name}.` }));
+  const patterns = forbidden.map((name) => ({
+    group: [`@/${name}/*`, `**/${name}/*`],
+    message: `${folder} stands below ${name}.`,
+  }));
   return { files: [`src/${folder}/**`], rules: { "no-restricted-imports": ["error", { patterns }] } };
 }
 
 export default tseslint.config(
-  { ignores: ["dist", "coverage"] },
+  { ignores: ["dist*", "coverage"] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   jsxA11y.flatConfigs.strict,
@@ -19,7 +22,10 @@ export default tseslint.config(
   {
     languageOptions: {
       globals: globals.browser,
-      parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        projectService: { allowDefaultProject: ["eslint.config.js"] },
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       eqeqeq: "error",

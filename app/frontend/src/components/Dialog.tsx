@@ -9,7 +9,7 @@ interface DialogProps {
   children: ReactNode;
 }
 
-/** A modal dialog: the browser traps the focus, gives it back, and closes on Escape. */
+/** A modal dialog: the browser traps the focus, gives it back, and closes on Escape. `data-focus` marks where it starts. */
 export function Dialog({ title, shape, role = "dialog", onClose, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const titleId = useId();
@@ -17,6 +17,8 @@ export function Dialog({ title, shape, role = "dialog", onClose, children }: Dia
   useEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
+    // showModal takes the focus away again from what React's autoFocus gave it to.
+    dialog?.querySelector<HTMLElement>("[data-focus]")?.focus();
     return () => dialog?.close();
   }, []);
 

@@ -30,7 +30,8 @@ export function DeleteDialog({ user, onClose }: { user: User; onClose: () => voi
         )}
       </div>
       <footer className="dialog__foot">
-        <button type="button" className="button" onClick={onClose}>
+        {/* eslint-disable-next-line jsx-a11y/no-autofocus -- Enter should do no harm in a dialog that deletes */}
+        <button type="button" className="button" autoFocus data-focus="" onClick={onClose}>
           Cancel
         </button>
         <button

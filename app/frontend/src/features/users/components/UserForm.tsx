@@ -40,6 +40,7 @@ function TextField({ label, type, autoComplete, value, message, focused = false,
         aria-describedby={message === undefined ? undefined : `${id}-message`}
         // eslint-disable-next-line jsx-a11y/no-autofocus -- the form is a dialog, which has to put the focus somewhere
         autoFocus={focused}
+        data-focus={focused ? "" : undefined}
         onChange={(event) => onChange(event.target.value)}
       />
       {message !== undefined && (
@@ -65,10 +66,15 @@ export function UserForm({ initial = EMPTY, submitLabel, busy, error, note, onSu
     setFields((before) => ({ ...before, [name]: value }));
   }
 
-  function submit(event: FormEvent) {
+  function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
+    const form = event.currentTarget;
     setTried(true);
-    if (Object.keys(validate(fields)).length > 0) return;
+    if (Object.keys(validate(fields)).length > 0) {
+      // Once the complaints are shown: to the first field that has one.
+      requestAnimationFrame(() => form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+      return;
+    }
     setSent(fields);
     onSubmit({ name: fields.name.trim(), email: fields.email.trim(), status: fields.status });
   }

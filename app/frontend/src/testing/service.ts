@@ -1,0 +1,87 @@
+import { http, HttpResponse } from "msw";
+import { setupServer } from "msw/node";
+import type { User, UserFields } from "@/features/users/types";
+
+export function user(id: number, name: string, status: User["status"] = "active"): User {
+  const email = `${name.toLowerCase().replaceAll(" ", ".")}@example.com`;
+  return {
+    id,
+    name,
+    email,
+    status,
+    created_at: "2026-11-20T10:00:00.000000Z",
+    updated_at: "2026-11-21T10:00:00.000000Z",
+  };
+}
+
+/** What the network answers: a service with a memory, as far as the page can tell. */
+class Service {
+  users: User[] = [];
+  cached = new Set<number>();
+  health: { status: number; body: object } = { status: 200, body: { status: "UP" } };
+
+  readonly network = setupServer(
+    http.get("*/api/users", ({ request }) => {
+      const query = new URL(request.url).searchParams;
+      const status = query.get("status");
+      const before = Number(query.get("cursor") ?? Number.MAX_SAFE_INTEGER);
+      const limit = Number(query.get("limit"));
+      const found = this.users
+        .filter((one) => one.id < before && (status === null || one.status === status))
+        .sort((one, other) => other.id - one.id);
+      const items = found.slice(0, limit);
+      return HttpResponse.json({ items, next_cursor: found.length > limit ? items.at(-1)?.id : null });
+    }),
+    http.get("*/api/users/:id", ({ params }) => {
+      const found = this.find(params.id);
+      if (found === undefined) return notFound();
+      const hit = this.cached.has(found.id);
+      this.cached.add(found.id);
+      return HttpResponse.json(found, { headers: { "X-Cache": hit ? "hit" : "miss" } });
+    }),
+    http.post<never, UserFields>("*/api/users", async ({ request }) => {
+      const fields = await request.json();
+      if (this.users.some((one) => one.email === fields.email)) return taken();
+      const made = { ...user(this.users.length + 1, fields.name), ...fields };
+      this.users.push(made);
+      return HttpResponse.json(made, { status: 201 });
+    }),
+    http.put<{ id: string }, UserFields>("*/api/users/:id", async ({ params, request }) => {
+      const found = this.find(params.id);
+      if (found === undefined) return notFound();
+      Object.assign(found, await request.json());
+      return HttpResponse.json(found);
+    }),
+    http.delete("*/api/users/:id", ({ params }) => {
+      const found = this.find(params.id);
+      if (found === undefined) return notFound();
+      this.users = this.users.filter((one) => one !== found);
+      return new HttpResponse(null, { status: 204 });
+    }),
+    http.get("*/actuator/health", () => HttpResponse.json(this.health.body, { status: this.health.status })),
+  );
+
+  reset() {
+    this.users = [];
+    this.cached.clear();
+    this.health = { status: 200, body: { status: "UP" } };
+    this.network.resetHandlers();
+  }
+
+  private find(id: unknown): User | undefined {
+    return this.users.find((one) => one.id === Number(id));
+  }
+}
+
+function notFound() {
+  const message = "There is no such user.";
+  return HttpResponse.json({ status: 404, code: "not_found", message, field: null, errors: [] }, { status: 404 });
+}
+
+function taken() {
+  const message = "This e-mail address belongs to another user.";
+  const errors = [{ field: "email", code: "already_taken", message }];
+  return HttpResponse.json({ status: 409, code: "already_taken", message, field: "email", errors }, { status: 409 });
+}
+
+export const service = new Service();
