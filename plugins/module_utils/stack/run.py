@@ -8,7 +8,7 @@ from typing import Any
 
 from ..engine.calls import Calls, Patience
 from ..engine.description import Description, Raw, describe
-from ..engine.errors import CapstanError
+from ..engine.errors import CapstanError, InvalidDescription
 from ..engine.lease import Process, Store, describe_holder
 from ..engine.plan import Plan
 from ..engine.reading import Reader, Seen, Sessions
@@ -104,6 +104,11 @@ def _shared(task: Task) -> str:
 def _part(task: Task, world: World) -> Part:
     settings = task.settings
     if settings.state == "absent":
+        if settings.components or settings.targets:
+            raise InvalidDescription(
+                "state: absent is about the whole stack; components, targets and tags cannot narrow it. To delete a "
+                "part, disable its roles or take it out of the description and converge with prune: true."
+            )
         return Part(NOTHING, frozenset(), False)
     description = describe(task.raws, world.providers, shared_platform=_shared(task))
     return part_of(description, task.complete, settings.components, settings.targets)

@@ -220,8 +220,10 @@ def narrowed_by_tags(
     A stack is one task: tags name components here. Tags that name none of them leave nothing.
     """
     everything = components or known
-    chosen = everything if run & {"all", "always", "tagged"} or not run else everything & run
-    left = chosen - skip
+    unlimited = not run or bool(run & {"all", "always", "tagged"})
+    if not everything:  # the task lists no roles: it is about the whole stack or about nothing
+        return frozenset() if unlimited else None
+    left = (everything if unlimited else everything & run) - skip
     if not left:
         return None
     return frozenset() if left == known and not components else left

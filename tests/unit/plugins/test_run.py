@@ -148,6 +148,13 @@ def test_absent_deletes_everything_in_the_order_of_its_references(bench: Bench) 
     assert [change["address"] for change in result["plan"]] == ["mem.node/web", "mem.net/main"]
 
 
+def test_absent_cannot_be_narrowed(bench: Bench) -> None:
+    run_stack(bench.task(NET | NODE), bench.world(), bench.progress())
+    result = run_stack(bench.task({}, state="absent", components=["app"]), bench.world(), bench.progress())
+    assert result["failed"] is True and "state: absent is about the whole stack" in result["msg"]
+    assert sorted(bench.cloud.things) == ["net-1", "node-2"]
+
+
 def test_gathered_is_a_description_that_present_accepts_without_a_change(bench: Bench) -> None:
     run_stack(bench.task(NET | NODE), bench.world(), bench.progress())
     gathered = run_stack(bench.task({}, state="gathered"), bench.world(), bench.progress())

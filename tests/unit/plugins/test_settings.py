@@ -89,3 +89,10 @@ def test_tags_name_components_and_only_ever_narrow(
 ) -> None:
     found = narrowed_by_tags(frozenset(asked), frozenset(run), frozenset(skip), ALL)
     assert found == (None if left is None else frozenset(left))
+
+
+def test_without_roles_a_task_is_about_the_whole_stack_or_with_any_tag_about_nothing() -> None:
+    nothing: frozenset[str] = frozenset()
+    assert narrowed_by_tags(nothing, frozenset({"all"}), nothing, nothing) == frozenset()
+    assert narrowed_by_tags(nothing, frozenset({"all"}), frozenset({"net"}), nothing) == frozenset()
+    assert narrowed_by_tags(nothing, frozenset({"net"}), nothing, nothing) is None
