@@ -86,6 +86,8 @@ def try_out(api: KubeApi, request: Request, raw: Raw | None, *, autoscaled: bool
     except ApiError as error:
         if error.category in (Category.DENIED, Category.ABSENT) or "is being terminated" in error.message:
             return None
+        if error.code == "Conflict" and "uid mismatch" in error.message:
+            return None  # the object that was compared is gone
         if "exceeded quota" in error.message and raw is None:
             return None  # what this run deletes first may make room
         raise

@@ -107,9 +107,9 @@ def _container_trouble(pod: str, container: Raw) -> Trouble | None:
 
 
 def worst(pods: Iterable[Raw]) -> Trouble | None:
-    """The trouble to report: final ones first, then by name."""
+    """The trouble to report: what heals least by itself, then by name."""
     found = [item for pod in pods if (item := trouble(pod)) is not None]
-    return min(found, key=lambda item: (not item.final, item.pod), default=None)
+    return min(found, key=lambda item: (not item.final, PATIENCE_S.get(item.reason, 0.0), item.pod), default=None)
 
 
 def newest_pods(workload: Raw, pods: Sequence[Raw], replica_sets: Sequence[Raw]) -> list[Raw]:

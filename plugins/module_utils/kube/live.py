@@ -7,7 +7,7 @@ from typing import Any
 
 from ..engine.resource import Live, Readiness, Resource, Scope
 from .api import KubeApi
-from .marks import PART_OF, SET_ID, label, leaves, note, set_id
+from .marks import PART_OF, SET_ID, Unprinted, label, leaves, note, set_id
 from .names import (
     BUILT_IN,
     COMPONENT,
@@ -50,7 +50,7 @@ def live_from_api(api: KubeApi, path: str, raw: Raw, scope: Scope, state: Readin
         protect=note(raw, PROTECT) == "true",
         adopt=adopt,
         moved_by={field_name(at, raw, autoscaled=scaled): who for at, who in movers(raw).items()},
-        raw=raw,
+        raw=Unprinted(raw),
     )
 
 

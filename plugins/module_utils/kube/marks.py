@@ -72,6 +72,26 @@ def normal(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """`manifest` with what a Secret holds literally as secrets; text with references waits until they are resolved."""
+    if (manifest.get("apiVersion"), manifest.get("kind")) != ("v1", "Secret"):
+        return dict(manifest)
+    parts = {part: manifest[part] for part in ("data", "stringData") if isinstance(manifest.get(part), Mapping)}
+    return {**manifest, **{part: {key: _sealed(value) for key, value in held.items()} for part, held in parts.items()}}
+
+
+def _sealed(value: Any) -> Any:
+    return Secret(value) if isinstance(value, str) and "capstan-ref(" not in value else value
+
+
+class Unprinted(dict[str, Any]):
+    """A live object whose content never gets into a message or a traceback."""
+
+    def __repr__(self) -> str:
+        metadata = self.get("metadata") or {}
+        return f"<{self.get('kind')} {metadata.get('namespace', '')}/{metadata.get('name', '')}>"
+
+
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _without_nulls(item) for key, item in value.items() if item is not None}

@@ -6,6 +6,7 @@ One class a kind, made when the kind is first named (`kind_class`); they share e
 from __future__ import annotations
 
 import functools
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ from .api import KubeApi
 from .diagnosis import diagnosed
 from .discovery import Served
 from .live import foreign, is_member, live_from_api
-from .marks import Ownership, labelled, leaves, normal
+from .marks import Ownership, labelled, leaves, normal, sealed
 from .names import BUILT_IN, CLUSTER_SCOPED, GroupKind, address_of
 from .paths import Leaf, owned_paths
 from .proposal import (
@@ -95,6 +96,15 @@ class KubeObject(Resource):
         """The marks that its description gives it."""
         home = self.namespace or (self.name if self.group_kind == GroupKind("Namespace") else self.home or "default")
         return Ownership(self.meta.owner, self.meta.component, self.protect, str(home))
+
+    @classmethod
+    def link(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        linked = super().link(values)
+        return linked if isinstance(linked.get("manifest", UNSET), Unset) else _sealed(linked)
+
+    def with_values(self, values: Mapping[str, Any]) -> typing.Self:
+        unset = isinstance(values.get("manifest", UNSET), Unset)
+        return super().with_values(values if unset else _sealed(values))
 
     @property
     def touches_platform(self) -> bool:
@@ -248,6 +258,10 @@ class KubeObject(Resource):
     @classmethod
     def delete(cls, api: KubeApi, live: Live) -> None:
         applying.delete(api, live.id, live.raw)
+
+
+def _sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "manifest": sealed(values["manifest"])}
 
 
 def members(api: KubeApi, api_version: str, kind: str, namespace: str, selector: str) -> dict[str, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""A real engine over the sandbox's cluster: description in, plan or apply out; plus kubectl, which shares no code with it."""
+"""A real engine over the sandbox's cluster: description in, plan or apply out; and kubectl, which shares no code."""
 
 from __future__ import annotations
 
@@ -110,9 +110,14 @@ class Cluster:
         assert not check or answer.returncode == 0, answer.stderr
         return answer.stdout
 
-    def try_kubectl(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    def try_kubectl(
+        self, *arguments: str, text: str | None = None, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         command = [str(STATE / "bin" / "kubectl"), f"--kubeconfig={KUBECONFIG}", f"--namespace={self.namespace}"]
-        return subprocess.run([*command, *arguments], input=text, capture_output=True, text=True, check=False)
+        variables = os.environ | (environment or {})
+        return subprocess.run(
+            [*command, *arguments], input=text, capture_output=True, text=True, check=False, env=variables
+        )
 
     def object(self, kind: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "--output=json", "--show-managed-fields"))
