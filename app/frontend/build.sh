@@ -3,17 +3,17 @@
 # Packages are installed only where they are not those of the lock file; dist appears whole or not at all.
 set -eu
 cd "$(dirname "$0")"
-mkdir -p node_modules
-exec 9>node_modules/.build.lock
+# One build at a time; the script itself is the lock, since nothing else here survives `npm ci`.
+exec 9<build.sh
 flock 9
 wanted=$(cat package.json package-lock.json | sha256sum)
 if [ "$(cat node_modules/.capstan-installed 2>/dev/null)" != "$wanted" ]; then
     ./node.sh ci --ignore-scripts --no-audit --no-fund
     echo "$wanted" >node_modules/.capstan-installed
 fi
-rm -rf dist.partial
-./node.sh run build -- --outDir dist.partial
-rm -rf dist.old
-[ ! -e dist ] || mv dist dist.old
-mv dist.partial dist
-rm -rf dist.old
+rm -rf node_modules/.dist
+./node.sh run build -- --outDir node_modules/.dist --emptyOutDir
+rm -rf node_modules/.dist.old
+[ ! -e dist ] || mv dist node_modules/.dist.old
+mv node_modules/.dist dist
+rm -rf node_modules/.dist.old

@@ -14,7 +14,7 @@ function layer(folder, forbidden) {
 }
 
 export default tseslint.config(
-  { ignores: ["dist*", "coverage"] },
+  { ignores: ["dist", "coverage"] },
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   jsxA11y.flatConfigs.strict,
