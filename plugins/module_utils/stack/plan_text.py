@@ -23,7 +23,11 @@ class Line:
 
 
 def plan_lines(entries: Iterable[Mapping[str, Any]], *, with_fields: bool = True) -> Iterator[Line]:
-    """The lines for a plan's `entries` (see `shown.entries`); without fields where ansible's --diff prints them."""
+    """The lines for a plan's `entries` (see `shown.entries`).
+
+    A creation is one line: all of its fields are new, and --diff prints them. Changed fields are shown `with_fields`;
+    without them where --diff prints those, too.
+    """
     for entry in entries:
         action = "none" if entry.get("held") else entry["action"]
         sign = "-?" if entry.get("held") else SIGNS[action]
@@ -33,9 +37,9 @@ def plan_lines(entries: Iterable[Mapping[str, Any]], *, with_fields: bool = True
         yield Line(f"{head}  {notes[0]}" if len(notes) == 1 else head, color)
         if len(notes) > 1:
             yield from (Line(f"{_INDENT}# {note}", color) for note in notes)
-        if with_fields and action in ("create", "update", "replace"):
+        if with_fields and action in ("adopt", "update", "replace"):
             for name, pair in entry.get("fields", {}).items():
-                yield from (Line(_INDENT + text, color) for text in _field(name, pair, action == "create"))
+                yield from (Line(_INDENT + text, color) for text in _field(name, pair))
         yield from (Line(_INDENT + text) for text in _standing(entry))
 
 
@@ -62,16 +66,14 @@ def _standing(entry: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{name}: foreign, kept: {_short(stranger)}" for stranger in strangers)
 
 
-def _field(name: str, pair: Mapping[str, Any], created: bool) -> Iterator[str]:
+def _field(name: str, pair: Mapping[str, Any]) -> Iterator[str]:
     before, after = pair["before"], pair["after"]
-    if created:
-        yield f"{name}: {_short(after)}"
-    elif isinstance(before, list) and isinstance(after, list):
+    if isinstance(before, list) and isinstance(after, list):
         yield from _entries(name, before, after)
     elif isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             if before.get(key) != after.get(key):
-                yield from _field(f"{name}.{key}", {"before": before.get(key), "after": after.get(key)}, False)
+                yield from _field(f"{name}.{key}", {"before": before.get(key), "after": after.get(key)})
     elif isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         yield f"{name}:"
         lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)

@@ -94,6 +94,8 @@ def differences(plan: Plan, secrets: frozenset[str]) -> list[dict[str, str]]:
         if not change.writes:
             continue
         fields = blanked(fields_shown(change), secrets)
+        if change.action == "create":
+            fields = {name: pair for name, pair in fields.items() if pair["after"] not in ({}, [])}
         header = f"{change.address} ({_title(change)})"
         sides = {side: _text({name: pair[side] for name, pair in fields.items()}) for side in ("before", "after")}
         found.append({"before_header": header, "after_header": header, **sides})
