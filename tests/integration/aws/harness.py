@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.capstan.fullstack.plugins.module_utils.aws.api import Api
 from ansible_collections.capstan.fullstack.plugins.module_utils.aws.provider import AwsProvider, Location
 from ansible_collections.capstan.fullstack.plugins.module_utils.aws.store import ParameterStore
-from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls, Patience
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw, describe
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.lease import Process
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.plan import Change, Plan
@@ -21,6 +21,7 @@ from sandbox.aws.testing import Account
 
 REGION = "us-east-1"
 LOCKING = frozenset({"PutParameter", "DeleteParameter"})  # the stack's own lock and journal
+PATIENCE = Patience(retry_s=15.0, wait_s=15.0)
 Description = Mapping[str, Mapping[str, Any]]
 
 
@@ -47,27 +48,36 @@ class World:
     component: str = "network"
     runtime: Threads = field(default_factory=lambda: Threads(24))
     events: list[Any] = field(default_factory=list)
+    provider: AwsProvider = field(init=False)  # kept, as in one long run: making its clients costs most of a test
+
+    def __post_init__(self) -> None:
+        self.provider = AwsProvider({"main": Location(self.account.id, REGION)})
 
     def engine(self, description: Description, **options: Any) -> Engine:
         """An engine as the action plugin makes one; `options` go into its Options."""
-        provider = AwsProvider({"main": Location(self.account.id, REGION)})
         raws = [Raw(address, fields, self.component, self.stack, "test") for address, fields in description.items()]
         free = Calls(self.runtime, lambda: None)
 
         def store(stack: str) -> ParameterStore:
-            return ParameterStore(provider.open("main", None, free), stack)
+            return ParameterStore(self.provider.open("main", None, free), stack)
 
         return Engine(
-            description=describe(raws, [provider]),
+            description=describe(raws, [self.provider]),
             stack=Stack(self.stack, region=REGION),
-            providers=[provider],
+            providers=[self.provider],
             stores=store,
             runtime=self.runtime,
             emit=self.events.append,
             process=Process("tester", "here", pid=os.getpid()),
             is_dead=lambda process: False,
+            patience=PATIENCE,
             options=Options(complete=frozenset({self.component}), **options),
         )
+
+    def engine_resources(self, description: Description) -> Mapping[str, Any]:
+        """The described resources as the engine holds them, by address."""
+        raws = [Raw(address, fields, self.component, self.stack, "test") for address, fields in description.items()]
+        return describe(raws, [self.provider]).resources
 
     def plan(self, description: Description, **options: Any) -> Plan:
         with environment(self.account.environment()):
@@ -81,12 +91,10 @@ class World:
             raise outcome.error
         return outcome
 
-    def api(self) -> Api:
-        """The kinds' API, for tests of a single method."""
+    def with_api(self, work: Callable[[Api], Any]) -> Any:
+        """What `work` makes of the kinds' API: for tests of a single method."""
         with environment(self.account.environment()):
-            return AwsProvider({"main": Location(self.account.id, REGION)}).open(
-                "main", None, Calls(self.runtime, lambda: None)
-            )
+            return work(self.provider.open("main", None, Calls(self.runtime, lambda: None, PATIENCE)))
 
     # -- what was called ---------------------------------------------------------------------------------------
     def watch(self, action: Callable[[], Any]) -> list[dict[str, Any]]:
