@@ -43,7 +43,7 @@ class KubeApi:
         self._looks: dict[str, int] = {}
         self._since: dict[str, float] = {}
         self._told: dict[str, tuple[float, str]] = {}
-        self._tried: dict[str, tuple[float, Any, dict[str, Any]]] = {}
+        self._tried: dict[str, tuple[float, Any, dict[str, Any] | ApiError]] = {}
         self._secrets: set[str] = set()
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -61,9 +61,14 @@ class KubeApi:
             raise
         return found
 
-    def listed(self, served: Served, namespace: str, selector: str) -> list[dict[str, Any]]:
-        """All objects that the label selector picks; pages of 500. Raises Unreadable."""
-        items, _ = self._list(served.collection(namespace), {"labelSelector": selector} if selector else {})
+    def listed(self, served: Served, namespace: str, selector: str, page: int = PAGE) -> list[dict[str, Any]]:
+        """All objects that the label selector picks, `page` of them a request. Raises Unreadable."""
+        try:
+            items, _ = self._list(served.collection(namespace), {"labelSelector": selector, "limit": str(page)})
+        except ApiError as error:
+            if error.code == "NotFound":
+                return []  # its definition went meanwhile, and all its objects with it
+            raise
         for item in items:  # lists leave these out
             item.setdefault("apiVersion", served.api_version)
             item.setdefault("kind", served.kind)
@@ -115,7 +120,7 @@ class KubeApi:
         items: list[dict[str, Any]] = []
         following = ""
         while True:
-            page = {**query, "limit": str(PAGE), **({"continue": following} if following else {})}
+            page = {"limit": str(PAGE), **query, **({"continue": following} if following else {})}
             answer = json.loads(self._read(f"list {_tail(path)}", path, page))
             items += answer.get("items") or []
             following = (answer.get("metadata") or {}).get("continue", "")
@@ -156,20 +161,31 @@ class KubeApi:
             except ApiError as error:
                 raise (_at_once(error) if dry_run else error) from None
 
-        answer: dict[str, Any] = json.loads(self._write(send, write=not dry_run))
+        try:
+            answer: dict[str, Any] = json.loads(self._write(send, write=not dry_run))
+        except ApiError as error:
+            if dry_run and error.category is Category.ABSENT:
+                self._remember_trial(path, body, error)
+            raise
         if dry_run:
-            with self._lock:
-                self._tried[path] = (self._calls.runtime.monotonic(), body, answer)
+            self._remember_trial(path, body, answer)
         else:
             self._note(path, answer)
         return answer
 
-    def _tried_before(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The answer to the same dry run a moment ago: a run plans each object three times."""
+    def _remember_trial(self, path: str, body: Mapping[str, Any], result: dict[str, Any] | ApiError) -> None:
         with self._lock:
-            at, tried, answer = self._tried.get(path, (0.0, None, {}))
-        fresh = self._calls.runtime.monotonic() - at < TRIED_S
-        return answer if fresh and tried == body and not answer["metadata"].get("resourceVersion") else None
+            self._tried[path] = (self._calls.runtime.monotonic(), body, result)
+
+    def _tried_before(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The answer to the same dry run a moment ago (or its ApiError): a run plans each object three times."""
+        with self._lock:
+            at, tried, result = self._tried.get(path, (0.0, None, {}))
+        if self._calls.runtime.monotonic() - at > TRIED_S or tried != body:
+            return None
+        if isinstance(result, ApiError):
+            raise result
+        return None if result["metadata"].get("resourceVersion") else result
 
     def delete(self, path: str, uid: str, propagation: str) -> None:
         """Delete exactly this object (by uid): not one that took its name meanwhile."""
@@ -198,6 +214,8 @@ class KubeApi:
         with self._lock:
             self._written[path] = answer
             self._tried.pop(path, None)
+            # With this there, what was missing for others may be there, too.
+            self._tried = {at: trial for at, trial in self._tried.items() if not isinstance(trial[2], ApiError)}
             self._looks.pop(path, None)
             self._since.pop(path, None)
 

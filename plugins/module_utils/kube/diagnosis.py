@@ -25,7 +25,7 @@ PATIENCE_S: Mapping[str, float] = {
     "CreateContainerConfigError": 20.0,
     "CreateContainerError": 20.0,
     "RunContainerError": 20.0,
-    "CrashLoopBackOff": 20.0,
+    "CrashLoopBackOff": 0.0,  # counted in crashes instead
     "Unschedulable": 120.0,  # a new node takes about a minute
     "FailedCreate": 20.0,
     "StartupProbe": 180.0,

@@ -41,7 +41,7 @@ def test_kubectl_refuses_to_change_the_set(cluster):
     environment = {"KUBECTL_APPLYSET": "true"}
     answer = cluster.try_kubectl(*arguments, text=manifest, environment=environment)
     assert answer.returncode != 0
-    assert "capstan/0.1.0" in answer.stderr
+    assert 'is managed by tooling "capstan" instead of "kubectl"' in answer.stderr
     assert "NotFound" in cluster.try_kubectl("get", "configmap", "other").stderr
 
 

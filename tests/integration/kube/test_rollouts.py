@@ -48,7 +48,8 @@ def test_a_failed_rollout_is_mended_in_place_and_is_told_again_until_then(cluste
     assert cluster.object("deployment", "backend")["metadata"]["uid"] == uid
 
 
-CRASH = BACKEND.replace("pause:1", "postgres:15").replace(
+CRASH = BACKEND.replace("pause:1", "postgres:15").replace("  replicas: 1", "  replicas: 1\n  minReadySeconds: 3")
+CRASH = CRASH.replace(
     "          ports:", '          command: [sh, -c, "echo the schema is missing, $PASSWORD; exit 3"]\n          ports:'
 )
 

@@ -1,0 +1,200 @@
+"""Who asks, and what they may: tokens, certificates, few rights, no cluster."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls, Patience
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import ApiError, Unreadable
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
+from ansible_collections.capstan.fullstack.plugins.module_utils.kube.provider import KubeProvider
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from .descriptions import BACKEND, PLACE, SETTINGS
+from .harness import KUBECONFIG, Cluster, actions
+
+pytestmark = pytest.mark.cluster
+
+
+def config() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(KUBECONFIG.read_text(encoding="utf-8"))
+    return loaded
+
+
+def ca() -> str:
+    held = config()["clusters"][0]["cluster"]
+    if "certificate-authority-data" in held:
+        return str(held["certificate-authority-data"])
+    return base64.b64encode((KUBECONFIG.parent / held["certificate-authority"]).read_bytes()).decode()
+
+
+def server() -> str:
+    return str(config()["clusters"][0]["cluster"]["server"])
+
+
+def account(cluster: Cluster, rules: list[dict[str, Any]]) -> str:
+    """A token of a service account that may do what `rules` say, in the cluster's namespace and nowhere else."""
+    cluster.kubectl("create", "serviceaccount", "operator")
+    meta = {"name": "operator", "namespace": cluster.namespace}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": rules}
+    cluster.kubectl("apply", "--filename=-", text=json.dumps(role))
+    subject = f"--serviceaccount={cluster.namespace}:operator"
+    cluster.kubectl("create", "rolebinding", "operator", "--role=operator", subject)
+    return cluster.kubectl("create", "token", "operator").strip()
+
+
+def kubeconfig_of(token: str, folder: Path) -> Path:
+    held = {"server": server(), "certificate-authority-data": ca()}
+    content = {
+        "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "clusters": [{"name": "a", "cluster": held}],
+        "users": [{"name": "a", "user": {"token": token}}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(content))
+    path.chmod(0o600)
+    return path
+
+
+def described(cluster: Cluster, *texts: str) -> list:
+    return [raw for text in texts for raw in cluster.raws(text)]
+
+
+def test_a_reader_gets_the_same_plan_although_it_may_try_nothing_out(cluster, tmp_path):
+    cluster.apply(cluster.raws(PLACE, "namespace") + described(cluster, SETTINGS, BACKEND))
+    cluster.kubectl("patch", "configmap", "settings", "--patch", '{"data": {"LOG_LEVEL": "debug"}}')
+    everywhere = {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["get", "list"]}
+    token = account(cluster, [everywhere])
+    raws = described(cluster, SETTINGS, BACKEND)
+    full = cluster.plan(raws, complete=[])
+    reader = Cluster(cluster.namespace, cluster.stack, kubeconfig=kubeconfig_of(token, tmp_path))
+    partial = reader.plan(raws, complete=[])
+    assert actions(full) == {f"kube.ConfigMap/{cluster.namespace}/settings": "update"}
+    assert actions(partial) == actions(full)
+    assert dict(partial.unreadable) == {}
+
+
+def test_a_kind_that_may_not_be_read_is_unreadable_and_never_taken_for_absent(cluster, tmp_path):
+    cluster.apply(cluster.raws(PLACE, "namespace") + described(cluster, SETTINGS))
+    some = {"apiGroups": [""], "resources": ["configmaps", "serviceaccounts"], "verbs": ["get", "list", "patch"]}
+    token = account(cluster, [some])
+    reader = Cluster(cluster.namespace, cluster.stack, kubeconfig=kubeconfig_of(token, tmp_path))
+    plan = reader.plan(described(cluster, SETTINGS), complete=[])
+    assert list(plan.unreadable) == ["kube.Secret"]
+    assert "cannot list resource" in plan.unreadable["kube.Secret"]
+    assert plan.unplanned == (f"kube.Secret/{cluster.namespace}/credentials",)
+    with pytest.raises(Unreadable, match="Nothing was written"):
+        reader.converge(described(cluster, SETTINGS), complete=[])
+
+
+def calls() -> Calls:
+    return Calls(Threads(), lambda: None, Patience(retry_s=0.5, wait_s=0.5))
+
+
+def test_a_token_is_minted_when_it_is_needed_and_again_when_it_is_about_to_expire(cluster):
+    cluster.kubectl("create", "namespace", cluster.namespace)
+    token = account(cluster, [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}])
+    minted: list[str] = []
+    now = [1000.0]
+
+    def mint(connection: Any) -> tuple[str, float]:
+        minted.append(connection["name"])
+        return token, now[0] + 600
+
+    provider = KubeProvider(token=mint, wall=lambda: now[0])
+    connection = {"endpoint": server(), "ca": ca(), "name": "main", "id": "cluster-1"}
+    api = provider.open("main", connection, calls())
+    path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/kube-root-ca.crt"
+    assert minted == []
+    assert api.get(path) is not None
+    assert api.get(path) is not None
+    assert minted == ["main"]
+    now[0] += 541  # less than a minute left
+    assert api.get(path) is not None
+    assert minted == ["main", "main"]
+
+
+def test_a_token_that_is_refused_is_replaced_once(cluster):
+    cluster.kubectl("create", "namespace", cluster.namespace)
+    good = account(cluster, [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}])
+    tokens = ["revoked", good]
+    provider = KubeProvider(token=lambda connection: (tokens.pop(0), time.time() + 600))
+    api = provider.open("main", {"endpoint": server(), "ca": ca()}, calls())
+    assert api.get(f"/api/v1/namespaces/{cluster.namespace}/configmaps/kube-root-ca.crt") is not None
+    assert tokens == []
+
+
+def test_wrong_credentials_are_unreadable_and_say_what_to_check(cluster):
+    provider = KubeProvider(token=lambda connection: ("wrong", time.time() + 600))
+    api = provider.open("main", {"endpoint": server(), "ca": ca()}, calls())
+    with pytest.raises(Unreadable, match="Unauthorized") as caught:
+        api.get("/api/v1/namespaces/default")
+    assert "access entry" in caught.value.remedy
+    assert "wrong" not in str(caught.value)
+
+
+def test_no_cluster_is_unreadable_with_its_address(cluster):
+    provider = KubeProvider(token=lambda connection: ("t", time.time() + 600))
+    api = provider.open("main", {"endpoint": "https://127.0.0.1:9", "ca": ca()}, calls())
+    with pytest.raises(Unreadable, match="Unreachable"):
+        api.get("/api/v1/namespaces/default")
+
+
+def test_a_server_with_another_ca_is_not_trusted(cluster, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "another")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.datetime(2026, 1, 1))
+        .not_valid_after(datetime.datetime(2046, 1, 1))
+        .add_extension(x509.BasicConstraints(True, None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM).decode()
+    provider = KubeProvider(token=lambda connection: ("t", time.time() + 600))
+    api = provider.open("main", {"endpoint": server(), "ca": pem}, calls())
+    with pytest.raises(Unreadable, match="UntrustedCertificate"):
+        api.get("/api/v1/namespaces/default")
+
+
+def test_a_delete_takes_exactly_the_object_that_was_read(cluster):
+    cluster.kubectl("create", "namespace", cluster.namespace)
+    cluster.kubectl("create", "configmap", "a")
+    api = KubeProvider(kubeconfig=KUBECONFIG).open("main", None, calls())
+    path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/a"
+    with pytest.raises(ApiError, match="Conflict"):
+        api.delete(path, "00000000-0000-0000-0000-000000000000", "Background")
+    assert api.get(path) is not None
+    api.delete(path, api.get(path)["metadata"]["uid"], "Background")
+    assert api.get(path) is None
+
+
+def test_long_lists_are_read_page_by_page(cluster):
+    cluster.kubectl("create", "namespace", cluster.namespace)
+    items = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"a-{n}", "labels": {"page": "yes"}}}
+        for n in range(7)
+    ]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    cluster.kubectl("apply", "--server-side", "--filename=-", text=text)
+    counted = calls()
+    api = KubeProvider(kubeconfig=KUBECONFIG).open("main", None, counted)
+    served = api.served("v1", "ConfigMap")
+    before = counted.made
+    found = api.listed(served, cluster.namespace, "page=yes", page=3)
+    assert sorted(item["metadata"]["name"] for item in found) == [f"a-{n}" for n in range(7)]
+    assert counted.made - before == 3
