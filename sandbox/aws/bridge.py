@@ -55,10 +55,10 @@ def dispatch(operation: Operation, request: HttpRequest, account: str) -> Reply:
         return failure(operation, AwsError(error.code, error.message))
     except HTTPException as error:
         status, headers, body = error.code or 500, dict(error.get_headers()), error.get_body()
-    payload = body.encode() if isinstance(body, str) else body
-    names = {name: str(value) for name, value in headers.items() if name.lower() not in ("status", "content-length")}
-    reply = Reply(int(status), names, payload)
-    return reply if reply.status < 400 else Reply(reply.status, names, payload, error_of(operation, reply).code)
+    payload: bytes = body.encode() if isinstance(body, str) else body
+    kept = {key: str(value) for key, value in headers.items() if key.lower() not in ("status", "content-length")}
+    reply = Reply(int(status), kept, payload)
+    return reply if reply.status < 400 else Reply(reply.status, kept, payload, error_of(operation, reply).code)
 
 
 def ask(call_or_place: Call | tuple[str, str], service: str, name: str, **params: Any) -> dict[str, Any]:

@@ -38,7 +38,10 @@ def operation(service: str, *names: str) -> Callable[[F], F]:
 
 
 def before(service: str, *names: str, quirk: str | None = None) -> Callable[[F], F]:
-    """The function runs before the operation and may raise AwsError; only while `quirk` is on, if one is named."""
+    """The function runs before the operation ("*": every one of the service) and may raise AwsError.
+
+    Only while `quirk` is on, if one is named.
+    """
 
     def register(function: F) -> F:
         for name in names:
@@ -79,7 +82,8 @@ def handler_of(call: Call) -> Handler | None:
 
 
 def before_of(world: World, call: Call) -> list[Before]:
-    return [f for quirk, f in _before.get((call.service, call.name), ()) if quirk is None or world.quirk(quirk)]
+    registered = [*_before.get((call.service, "*"), ()), *_before.get((call.service, call.name), ())]
+    return [f for quirk, f in registered if quirk is None or world.quirk(quirk)]
 
 
 def after_of(world: World, call: Call) -> list[After]:

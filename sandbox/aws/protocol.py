@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import botocore.parsers
+from botocore.awsrequest import HeadersDict
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
@@ -150,7 +151,7 @@ def error_of(operation: Operation, reply: Reply) -> AwsError:
 
 def _parsed(operation: Operation, reply: Reply) -> dict[str, Any]:
     parser = botocore.parsers.create_parser(operation.protocol)
-    headers = {name.lower(): value for name, value in reply.headers.items()}
+    headers = HeadersDict(reply.headers)
     parsed: dict[str, Any] = parser.parse(
         {"status_code": reply.status, "headers": headers, "body": reply.body}, operation.model.output_shape
     )

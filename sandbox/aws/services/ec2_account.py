@@ -7,6 +7,7 @@ from typing import Any
 from ..bridge import backend
 from ..errors import AwsError
 from ..hooks import before, prepare
+from ..quirks.catalogue import quirk
 from ..world import Call, World
 
 
@@ -17,11 +18,19 @@ class _Prepared:
         self.places: set[tuple[str, str]] = set()
 
 
+NO_DEFAULT_VPC = quirk(
+    "ec2-no-default-vpc",
+    "Amazon VPC User Guide, 'Default VPCs': a default VPC can be deleted, and made again by CreateDefaultVpc",
+    "An account begins without a default VPC.",
+)
+
+
 @prepare("ec2", "eks", "rds")
 def without_default_vpc(world: World, call: Call) -> None:
     """moto begins with a default VPC; CreateDefaultVpc makes one for whoever wants it."""
     done = world.store(_Prepared)
-    if call.place in done.places:
+    if call.place in done.places or not world.quirk(NO_DEFAULT_VPC):
+        done.places.add(call.place)
         return
     done.places.add(call.place)
     store = backend("ec2", call.place)
