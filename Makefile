@@ -17,7 +17,7 @@ help: ## what there is
 
 up: ## start the sandbox, build the images, converge the environment
 	@sandbox/bootstrap.sh
-	@$(ROOT) $(BIN)/python -m sandbox up
+	@$(ROOT) $(BIN)/python -m sandbox up --with-applications
 	@$(ROOT) $(BIN)/python -m sandbox.images
 	@$(WITH_SANDBOX) $(ROOT) $(BIN)/ansible-playbook -i inventories/sandbox playbooks/site.yml
 

@@ -15,6 +15,7 @@ from sandbox.cluster.components import components
 from sandbox.cluster.kube import Kube, KubeError
 from sandbox.console import Console
 from sandbox.images.build import ImageError
+from sandbox.images.catalogue import APPLICATIONS, BASES
 from sandbox.images.rootfs import RootfsError
 from sandbox.paths import AWS_API, CLONE, REGION, PathError, Paths, paths_from
 
@@ -22,8 +23,11 @@ REPORTED = (BuildError, ImageError, KubeError, RootfsError, PathError, firewall.
             owner.OwnerError, start.StartError, stop.StopError)
 
 
-def up(paths: Paths, console: Console) -> None:
-    """Starts the sandbox, or mends and verifies the one of this clone that runs."""
+def up(paths: Paths, console: Console, *, with_applications: bool) -> None:
+    """Starts the sandbox, or mends and verifies the one of this clone that runs.
+
+    `with_applications`: the application's images are built on the way, while the compiler is at work.
+    """
     with owner.alone(paths):
         situation = _situation(paths)
         if situation == "ours":
@@ -38,7 +42,7 @@ def up(paths: Paths, console: Console) -> None:
         if situation != "ours":
             _check_free(paths)
         paths.state.mkdir(parents=True, exist_ok=True)
-        pushes = start.prepare(paths, console)
+        pushes = start.prepare(paths, console, [*BASES, *APPLICATIONS] if with_applications else BASES)
         start.configure(paths)
         start.launch(paths, console, pushes)
 
@@ -128,7 +132,8 @@ def _volumes(paths: Paths, console: Console, *, watch: bool) -> None:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="The sandbox of this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="start it, or verify the one that runs")
+    start_up = commands.add_parser("up", help="start it, or verify the one that runs")
+    start_up.add_argument("--with-applications", action="store_true", help="build the application's images on the way")
     commands.add_parser("down", help="take it away; only the cache stays")
     commands.add_parser("status", help="whose it is, and whether it serves")
     commands.add_parser("env", help="print the variables that point clients at it")
@@ -142,12 +147,14 @@ def _arguments() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Exit status 0, or 1 with one message."""
     arguments, console = _arguments().parse_args(argv), Console()
-    simple = {"up": up, "down": down, "status": status, "env": environment}
+    simple = {"down": down, "status": status, "env": environment}
     try:
         paths = paths_from()
         if os.geteuid() != 0 and arguments.command not in ("status", "env"):
             raise start.StartError("The sandbox needs root: control groups, network namespaces, mounts.")
-        if arguments.command == "volumes":
+        if arguments.command == "up":
+            up(paths, console, with_applications=arguments.with_applications)
+        elif arguments.command == "volumes":
             _volumes(paths, console, watch=arguments.watch)
         elif arguments.command == "restart":
             _restart(paths, console, arguments.names)

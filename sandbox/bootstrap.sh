@@ -20,20 +20,22 @@ STAMP=$VENV/.capstan-stamp
 fail() { echo "ERROR: $*" >&2; exit 1; }
 
 step() { # TITLE COMMAND…: runs it, with a sign of life every few seconds and its duration; its output only if it fails
-  local title=$1 began=$SECONDS log status=0 pid waited=0
+  local title=$1 began=$SECONDS log status=0 pid spoke=$SECONDS
   shift
   log=$(mktemp)
   "$@" > "$log" 2>&1 < /dev/null &
   pid=$!
   while kill -0 "$pid" 2> /dev/null; do
     sleep 0.2
-    waited=$((waited + 1))
-    if ((waited % 40 == 0)); then printf '%5d s    … %s: %s\n' $((SECONDS - began)) "$title" "$(tail -n1 "$log" | cut -c1-80)"; fi
+    if ((SECONDS - spoke >= 7)); then
+      spoke=$SECONDS
+      printf '%5d.0 s  … %s: %s\n' $((SECONDS - began)) "$title" "$(tail -n1 "$log" | cut -c1-60)"
+    fi
   done
   wait "$pid" || status=$?
   if ((status)); then tail -n 25 "$log" >&2; rm -f "$log"; fail "$title failed."; fi
   rm -f "$log"
-  printf '%5d s    %s\n' $((SECONDS - began)) "$title"
+  printf '%5d.0 s  %s\n' $((SECONDS - began)) "$title"
 }
 
 missing_packages() { # PACKAGE…: those that are not installed
@@ -105,7 +107,9 @@ link_tools() { # Node's wheel brings its programs, but no commands
 make_environment() { # PYTHON
   if ! "$VENV/bin/python" -c 'import pip' 2> /dev/null; then "$1" -m venv --clear "$VENV"; fi
   "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    --require-hashes --requirement requirements.lock
+    --no-compile --require-hashes --requirement requirements.lock
+  # pip compiles one file after the other.
+  "$VENV/bin/python" -m compileall -q -j 0 "$VENV/lib" || true
   link_tools
 }
 
@@ -116,7 +120,7 @@ main() {
   mapfile -t missing < <(missing_packages "${packages[@]}")
   if ((${#missing[@]})); then
     as_root true
-    step "packages: ${missing[*]}" install_packages "${missing[@]}"
+    step "${#missing[@]} Debian packages" install_packages "${missing[@]}"
     keep_services_off "${missing[@]}"
   fi
   # The environment's own interpreter answers for an environment that is there: the PATH may change from day to day.

@@ -90,6 +90,7 @@ def go_environment(cache: Path, environ: Mapping[str, str]) -> dict[str, str]:
         **environ,
         "CGO_ENABLED": "0",
         "GOTOOLCHAIN": "local",
+        "GOTELEMETRY": "off",
         "GOFLAGS": "-modcacherw",
         "GOPATH": str(cache / "go"),
         "GOMODCACHE": str(cache / "go/mod"),
@@ -103,6 +104,7 @@ def build_all(paths: Paths, console: Console, parts: Sequence[Part] = PARTS) -> 
     environment = go_environment(paths.cache, os.environ)
     compiler = _compiler_version(go, environment)
     compiled = False
+    _remove_partial(paths.cache / "parts")
     for part in parts:
         folder = built_folder(part, paths.cache, compiler)
         if not folder.is_dir():
@@ -114,6 +116,12 @@ def build_all(paths: Paths, console: Console, parts: Sequence[Part] = PARTS) -> 
     if compiled:
         # 3 GB that nothing reads again: the next version brings other sources.
         shutil.rmtree(paths.cache / "go", ignore_errors=True)
+
+
+def _remove_partial(folder: Path) -> None:
+    """Removes what a killed build left. The sandbox's lock is held: no other build is under way."""
+    for left in folder.glob(".*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _compiler_version(go: str, environment: Mapping[str, str]) -> str:

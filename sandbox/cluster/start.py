@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sandbox.cluster.components import Component, components
 from sandbox.cluster.kube import Kube, KubeError, object_path
 from sandbox.console import Console, Step
 from sandbox.images.build import Layout, build_images, build_program, push
-from sandbox.images.catalogue import BASES
+from sandbox.images.catalogue import Image
 from sandbox.paths import CLONE, DNS_IP, NODE_NAME, REGISTRY, Paths
 
 IMAGE_PARTS = ("pause", "coredns", "metrics-server")
@@ -38,18 +38,14 @@ class Push:
     tag: str
 
 
-def prepare(paths: Paths, console: Console) -> list[Push]:
-    """Compiles the parts and builds the base images, side by side; links both in the state. Answers what to push."""
+def prepare(paths: Paths, console: Console, images: Sequence[Image]) -> list[Push]:
+    """Compiles the parts and builds `images` side by side; links both in the state. Answers what to push."""
     with ThreadPoolExecutor(max_workers=1) as pool:
-        bases = pool.submit(build_images, paths, console, BASES)
+        building = pool.submit(build_images, paths, console, images)
         programs = _parts(paths, console)
-        layouts = _result(bases)
-    own = [Push(layouts[image.name], image.tag) for image in BASES if image.tag]
+        layouts = building.result()
+    own = [Push(layouts[image.name], image.tag) for image in images if image.tag]
     return [*programs, *own]
-
-
-def _result(future: Future[dict[str, Layout]]) -> dict[str, Layout]:
-    return future.result()
 
 
 def _parts(paths: Paths, console: Console) -> list[Push]:

@@ -15,13 +15,12 @@ def main() -> int:
     """Exit status 1, with one message, when an image cannot be built."""
     console, paths = Console(), paths_from()
     try:
-        with console.step("images of the application") as step:
-            layouts = build_images(paths, console, APPLICATIONS)
-            step.done_as("images ready: " + ", ".join(f"{name}@{layout.digest[7:19]}"
-                                                      for name, layout in layouts.items()))
+        layouts = build_images(paths, console, APPLICATIONS)
     except (ImageError, RootfsError) as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1
+    digests = ", ".join(f"{name}@{layout.digest[7:19]}" for name, layout in layouts.items())
+    console.line(f"           images of the application: {digests}")
     return 0
 
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sandbox.images.catalogue import HERE, Image, content_hash
 from sandbox.paths import REGISTRY, Paths
 
 LAYOUT_TAG = "latest"
+AT_ONCE = 2
 HOST_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 # Settings of this machine's pip that a build needs and an image must not keep.
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "timeout", "retries", "proxy")
@@ -44,6 +46,11 @@ class Layout:
         return f"oci:{self.folder}:{LAYOUT_TAG}"
 
     @property
+    def build_name(self) -> str:
+        """Its name while others are built from it; the same on every machine."""
+        return f"localhost/capstan/{self.name}:{self.key}"
+
+    @property
     def digest(self) -> str:
         """The digest of the manifest, ``sha256:…``."""
         (manifest,) = json.loads((self.folder / "index.json").read_text())["manifests"]
@@ -51,19 +58,32 @@ class Layout:
 
 
 def build_images(paths: Paths, console: Console, images: Iterable[Image]) -> dict[str, Layout]:
-    """Every image in its newest form, by name, parents first; builds only what changed. Links them in the state."""
+    """Every image in its newest form, by name; builds only what changed, two at a time, parents first.
+
+    Links them in the state. A parent that is not among `images` must be linked there already.
+    """
     made: dict[str, Layout] = {}
-    for image in images:
-        parent = made.get(image.parent) or _linked(paths, image.parent)
-        key = content_hash(image.folder, parent.key if parent else rootfs.key())
-        layout = Layout(image.name, paths.cache / "images" / image.name / key)
-        if not layout.folder.is_dir():
-            with console.step(f"build image {image.name}") as step:
-                _make(paths, image, parent, layout, step)
-                step.done_as(f"image {image.name} built ({_megabytes(layout.folder)} MB)")
-        made[image.name] = layout
-        link(paths, layout)
+    waiting = list(images)
+    while waiting:
+        names = {image.name for image in waiting}
+        ready = [image for image in waiting if image.parent not in names]
+        waiting = [image for image in waiting if image.parent in names]
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            parents = [made.get(image.parent) or _linked(paths, image.parent) for image in ready]
+            layouts = pool.map(lambda image, parent: _build_image(paths, console, image, parent), ready, parents)
+            made |= {layout.name: layout for layout in layouts}
     return made
+
+
+def _build_image(paths: Paths, console: Console, image: Image, parent: Layout | None) -> Layout:
+    key = content_hash(image.folder, parent.key if parent else rootfs.key())
+    layout = Layout(image.name, paths.cache / "images" / image.name / key)
+    if not layout.folder.is_dir():
+        with console.step(f"build image {image.name}") as step:
+            _make(paths, image, parent, layout, step)
+            step.done_as(f"image {image.name} built ({_megabytes(layout.folder)} MB)")
+    link(paths, layout)
+    return layout
 
 
 def build_program(paths: Paths, name: str, program: Path) -> Layout:
@@ -73,7 +93,7 @@ def build_program(paths: Paths, name: str, program: Path) -> Layout:
         with tempfile.TemporaryDirectory(prefix="capstan-image-") as folder:
             shutil.copytree(HERE / "program", folder, dirs_exist_ok=True)
             shutil.copy2(program, Path(folder) / "program")
-            _build(paths, Path(folder), layout, {}, {})
+            _build(paths, Path(folder), layout, None, {})
     return layout
 
 
@@ -108,7 +128,6 @@ def _make(paths: Paths, image: Image, parent: Layout | None, layout: Layout, ste
     if image.prepare:
         step.say(image.prepare)
         _run([str(image.folder / image.prepare)], cwd=image.folder, environ=tool_environment(os.environ))
-    arguments = {"BASE_IMAGE": parent.reference} if parent else {}
     with tempfile.TemporaryDirectory(prefix="capstan-image-") as folder:
         scratch = Path(folder)
         if parent:
@@ -117,7 +136,7 @@ def _make(paths: Paths, image: Image, parent: Layout | None, layout: Layout, ste
         else:
             step.say("debootstrap")
             context = _root_context(paths, image, scratch)
-        _build(paths, context, layout, arguments, _mounts(scratch) if parent else {})
+        _build(paths, context, layout, parent, _mounts(scratch) if parent else {})
 
 
 def _root_context(paths: Paths, image: Image, scratch: Path) -> Path:
@@ -166,20 +185,24 @@ def pip_settings(listed: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _build(paths: Paths, context: Path, layout: Layout, arguments: Mapping[str, str],
-           mounts: Mapping[Path, str]) -> None:
+def _build(paths: Paths, context: Path, layout: Layout, parent: Layout | None, mounts: Mapping[Path, str]) -> None:
     layout.folder.parent.mkdir(parents=True, exist_ok=True)
-    name = f"localhost/capstan-build/{layout.name}:{layout.key}"
     with tempfile.TemporaryDirectory(prefix=f".{layout.name}-", dir=paths.cache) as folder:
         partial = Path(folder) / "layout"
         # Storage of its own for each build: nothing of it stays, and builds do not wait for each other.
         buildah = ["buildah", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", "overlay"]
+        arguments = []
+        if parent:
+            # By a name of its own: the image's history keeps it, and a path of this machine does not belong there.
+            storage = f"containers-storage:[overlay@{folder}/root+{folder}/run]"
+            _run(["skopeo", "copy", "--quiet", "--insecure-policy", parent.reference, f"{storage}{parent.build_name}"])
+            arguments = [f"--build-arg=BASE_IMAGE={parent.build_name}"]
         build = [*buildah, "build", "--isolation", "chroot", "--format", "oci", "--timestamp", "0", "--quiet",
-                 *(f"--build-arg={key}={value}" for key, value in arguments.items()),
+                 *arguments,
                  *(f"--volume={host}:{inside}:ro" for host, inside in mounts.items()),
-                 "--file", str(context / "Containerfile"), "--tag", name, str(context)]
+                 "--file", str(context / "Containerfile"), "--tag", layout.build_name, str(context)]
         _run(build)
-        _run([*buildah, "push", "--quiet", name, f"oci:{partial}:{LAYOUT_TAG}"])
+        _run([*buildah, "push", "--quiet", layout.build_name, f"oci:{partial}:{LAYOUT_TAG}"])
         if layout.folder.is_dir():
             return  # another build was faster, with the same result
         partial.replace(layout.folder)

@@ -11,9 +11,9 @@ from pathlib import Path
 from sandbox.paths import CLONE
 
 HERE = Path(__file__).parent
-# Never part of an image: what tools leave in a checkout, and what the frontend's own build makes.
+# Never part of an image: tests, what tools leave in a checkout, and what the frontend's own build makes.
 IGNORED = frozenset({"__pycache__", "node_modules", ".venv", "dist", ".pytest_cache", ".mypy_cache", ".ruff_cache",
-                     "coverage", ".coverage", "test-results"})
+                     "coverage", ".coverage", "test-results", "tests"})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ CLEAN_LAYER = """\
 set -e
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache /var/lib/dpkg/*-old
+rm -f /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow-
+# The day on which an account was made.
+sed -i -E 's/^([^:]*:[^:]*):[0-9]+:/\\1:1:/' /etc/shadow
 find /var/log -type f -delete
 find / -xdev -name __pycache__ -type d -prune -exec rm -rf {} +
 """
