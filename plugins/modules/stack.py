@@ -201,6 +201,12 @@ description:
   description: Address to fields, what is live or what was rendered.
   type: dict
   returned: for gathered and rendered
+manifests:
+  description:
+    - The live Kubernetes objects as manifests, with the fields that the stack's applies own. Secret values are left out.
+  type: list
+  elements: dict
+  returned: for gathered
 components:
   description: Address to component.
   type: dict

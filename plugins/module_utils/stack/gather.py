@@ -11,13 +11,14 @@ from ..engine.fields import Field
 from ..engine.reading import Seen
 from ..engine.resource import Resource
 from ..engine.values import Secret, contains, parse_markers, plain
+from .manifests import is_object
 
 
 def described(everything: Iterable[Seen]) -> dict[str, Any]:
-    """Address -> fields of everything that was seen. Secrets are left out: they are never read back."""
+    """Address -> fields of everything that was seen but Kubernetes objects. Secrets are left out: never read back."""
     seen = sorted(everything, key=lambda one: one.live.address)
     names = _names(seen)
-    return {one.live.address: _fields(one, names) for one in seen if one.live.address}
+    return {one.live.address: _fields(one, names) for one in seen if one.live.address and not is_object(one)}
 
 
 def members(everything: Iterable[Seen]) -> list[dict[str, Any]]:

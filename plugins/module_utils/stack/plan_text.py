@@ -100,7 +100,10 @@ def _short(value: Any) -> str:
 def summary(counts: Mapping[str, int], *, done: bool = False) -> str:
     """`Plan: 41 to create, 0 to update, …` (`No changes …`); with `done` what was done."""
     if not done and not any(number for action, number in counts.items() if action != "none"):
-        return f"No changes: all {counts.get('none', 0)} resources are as described."
+        unchanged = counts.get("none", 0)
+        return (
+            f"No changes: all {unchanged} resources are as described." if unchanged else "No changes: nothing is there."
+        )
     words = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "adopt": "adopted"}
     head = "Done" if done else "Plan"
     shown = [action for action in words if action != "adopt" or counts.get(action)]

@@ -16,6 +16,7 @@ from ..engine.resource import Provider
 from ..engine.run import Engine, Options, Outcome, Stack
 from ..engine.runtime import Runtime
 from . import gather, results
+from .manifests import manifests_of
 from .narrowing import Part, part_of
 from .progress import Progress
 from .settings import VERSION, Settings
@@ -59,7 +60,8 @@ def run_stack(task: Task, world: World, progress: Progress) -> dict[str, Any]:
         if task.settings.state == "rendered":
             return _rendered(task, world)
         if task.settings.state == "gathered":
-            return {"changed": False, "description": gather.described(_own(task, world))}
+            seen = _own(task, world)
+            return {"changed": False, "description": gather.described(seen), "manifests": manifests_of(seen)}
         result = _planned(task, world, progress) if task.check else _converged(task, world, progress)
         return results.fitted({**results.EMPTY, **result}, task.settings.plan_path, task.settings.names.environment)
     except CapstanError as error:

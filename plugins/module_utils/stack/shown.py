@@ -41,7 +41,13 @@ def fields_shown(change: Change) -> dict[str, dict[str, Any]]:
 
 
 def _is_secret(change: Change, name: str) -> bool:
-    return change.cls is not None and change.cls.meaning(name).secret
+    """A kind may list live things with fields that are not its own (an apply set its members): it veils them itself."""
+    if change.cls is None:
+        return False
+    try:
+        return change.cls.meaning(name).secret
+    except KeyError:
+        return False
 
 
 def _veiled(value: Any) -> Any:

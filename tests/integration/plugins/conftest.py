@@ -153,12 +153,12 @@ class Bench:
             "XDG_STATE_HOME": str(self.folder / "state"),
         }
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
+    def start(self, *options: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """A run in the background, in a process group of its own."""
         return subprocess.Popen(
             self.command(*options),
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -166,9 +166,9 @@ class Bench:
             start_new_session=True,
         )
 
-    def run(self, *options: str) -> Ran:
+    def run(self, *options: str, environment: Mapping[str, str] | None = None) -> Ran:
         mark = self.aws.mark()
-        process = self.start(*options)
+        process = self.start(*options, environment=environment)
         out, _ = process.communicate(timeout=100)
         return Ran(process.returncode, out, self.account.calls(mark))
 

@@ -90,11 +90,16 @@ def test_a_wrong_inventory_gets_every_message_at_once_and_calls_nothing(bench: B
     assert "walls_names" in wrong.out
 
 
-def test_the_wrong_account_and_no_api_get_one_message(bench: Bench) -> None:
+def test_the_wrong_account_no_api_and_wrong_credentials_get_one_message(bench: Bench) -> None:
     bench.play(account_id="999999999999")
     wrong = bench.run()
     assert (wrong.code, {call["operation"] for call in wrong.calls}) == (2, {"GetCallerIdentity"})
     assert "wrong AWS account" in wrong.out
+    bench.play()
+    dead = bench.run(environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    assert dead.code == 2 and "no AWS API" in dead.out
+    refused = bench.run(environment={"AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert (refused.code, refused.writes) == (2, []) and "credentials are not accepted" in refused.out
 
 
 def test_check_fails_when_a_kind_cannot_be_read(bench: Bench) -> None:

@@ -28,6 +28,7 @@ class Cloud:
     things: dict[str, tuple[str, Mark, dict[str, Any]]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    strange: dict[str, Any] = field(default_factory=dict)  # fields that no kind declares
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -42,7 +43,7 @@ class Cloud:
             Live(
                 address=mark.address,
                 id=live_id,
-                fields=fields,
+                fields=fields | self.strange,
                 outputs={"host": f"{live_id}.example", "password": Secret("hunter2-hunter2", "v1")},
                 refs=frozenset({fields["net"]}) if fields.get("net") else frozenset(),
                 owner=mark.stack,

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import Reference, Secret
 from ansible_collections.capstan.fullstack.plugins.module_utils.stack.run import run_info, run_stack
 
 from .memory import Bench
@@ -148,6 +149,17 @@ def test_absent_deletes_everything_in_the_order_of_its_references(bench: Bench) 
     assert [change["address"] for change in result["plan"]] == ["mem.node/web", "mem.net/main"]
 
 
+def test_a_live_thing_may_have_fields_that_its_kind_does_not_declare(bench: Bench) -> None:
+    run_stack(bench.task(NET), bench.world(), bench.progress())
+    bench.cloud.strange = {"metadata.labels.app": "x", "sealed": Secret("s3cret-member", "7")}
+    planned = run_stack(bench.task({}, state="absent", check=True), bench.world(), bench.progress())
+    assert planned["plan"][0]["fields"]["metadata.labels.app"] == {"before": "x", "after": None}
+    assert planned["plan"][0]["fields"]["sealed"] == {"before": "(secret 7)", "after": None}
+    assert run_stack(bench.task({}, state="gathered"), bench.world(), bench.progress())["description"] == {
+        "mem.net/main": {"cidr": "10.0.0.0/16", "rules": ["b", "a"]}
+    }
+
+
 def test_absent_cannot_be_narrowed(bench: Bench) -> None:
     run_stack(bench.task(NET | NODE), bench.world(), bench.progress())
     result = run_stack(bench.task({}, state="absent", components=["app"]), bench.world(), bench.progress())
@@ -168,9 +180,6 @@ def test_gathered_is_a_description_that_present_accepts_without_a_change(bench: 
 
 def test_rendered_needs_no_cloud_and_shows_references_as_a_template_writes_them(bench: Bench) -> None:
     bench.cloud.hidden = {"mem.net", "mem.node"}
-    marker = "capstan-ref(mem.net/main|host|base64|0|%s)"
-    from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import Reference
-
     marker = Reference("mem.net/main", "host", "base64").marker()
     node = {"mem.node/web": {"net": "main", "size": 2, "note": f"at {marker}"}}
     result = run_stack(bench.task(NET | node, state="rendered"), bench.world(), bench.progress())
