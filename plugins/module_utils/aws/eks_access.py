@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from ..engine.errors import Category
 from ..engine.values import Reference
@@ -14,20 +14,26 @@ from .marks import STACK
 _POLICY = "arn:aws:eks::aws:cluster-access-policy/"
 
 
-class AccessPolicy(TypedDict):
+class _Policy(TypedDict):
+    policy: str
+
+
+class AccessPolicy(_Policy, total=False):
     """`policy`: AmazonEKSViewPolicy, AmazonEKSClusterAdminPolicy …, or an ARN. `namespaces`: unset for all."""
 
-    policy: str
-    namespaces: NotRequired[list[str]]
+    namespaces: list[str]
 
 
-class Access(TypedDict):
+class _Principal(TypedDict):
+    principal: str
+
+
+class Access(_Principal, total=False):
     """One principal's access. `principal`: the address of a role (aws.iam_role/developers), or an ARN."""
 
-    principal: str
-    type: NotRequired[str]  # STANDARD (unset), EC2_LINUX …
-    groups: NotRequired[list[str]]  # Kubernetes groups
-    policies: NotRequired[list[AccessPolicy]]
+    type: str  # STANDARD (unset), EC2_LINUX …
+    groups: list[str]  # Kubernetes groups
+    policies: list[AccessPolicy]
 
 
 Entry = dict[str, Any]  # principal, type, groups, policies: in the one form that is compared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NotRequired, TypedDict
+from typing import Any, ClassVar, Literal, TypedDict
 
 from ..engine.errors import Category
 from ..engine.fields import attr
@@ -19,12 +19,15 @@ _AUTOSCALER = "the cluster autoscaler, or an operator"
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "NoExecute": "NO_EXECUTE", "PreferNoSchedule": "PREFER_NO_SCHEDULE"}
 
 
-class Taint(TypedDict):
+class _Taint(TypedDict):
+    key: str
+    effect: str
+
+
+class Taint(_Taint, total=False):
     """`effect`: NoSchedule, NoExecute or PreferNoSchedule."""
 
-    key: str
-    value: NotRequired[str]
-    effect: str
+    value: str
 
 
 @dataclass(frozen=True, kw_only=True)

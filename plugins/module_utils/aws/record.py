@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, TypedDict
 
 from ..engine.errors import Category, Conflict
 from ..engine.fields import attr
@@ -20,12 +20,15 @@ Kind = Literal["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT"]
 _PAGE = 300
 
 
-class Alias(TypedDict):
-    """`target`: DNS name of an AWS resource; `zone`: the hosted zone id that belongs to that name."""
-
+class _Target(TypedDict):
     target: str
     zone: str
-    evaluate_target_health: NotRequired[bool]
+
+
+class Alias(_Target, total=False):
+    """`target`: DNS name of an AWS resource; `zone`: the hosted zone id that belongs to that name."""
+
+    evaluate_target_health: bool
 
 
 @dataclass(frozen=True, kw_only=True)

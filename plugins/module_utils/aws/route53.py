@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ def plain_name(name: Any) -> Any:
     """A domain name in one form: lower case, no dot at its end, escapes (\\052 for *) undone."""
     if not isinstance(name, str):
         return name
-    return name.rstrip(".").lower().replace("\\052", "*")
+    return re.sub(r"\\([0-7]{3})", lambda escape: chr(int(escape[1], 8)), name.rstrip(".").lower())
 
 
 def plain_id(zone: str) -> str:

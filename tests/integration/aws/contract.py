@@ -9,7 +9,9 @@ from typing import Any
 from sandbox.aws.testing import Account
 
 Description = Mapping[str, Mapping[str, Any]]
-ByHand = Callable[[Account, str], object]  # (account, id of the live thing): plain boto3, nothing of the kind's own code
+ByHand = Callable[
+    [Account, str], object
+]  # (account, id of the live thing): plain boto3, nothing of the kind's own code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,8 @@ class Sample:
     """One kind's sample. `address` is the resource under test; the others are what it needs.
 
     `changes`: field -> another value that is reached by an update and back. `replaces`: field -> another value that
-    forces a replacement. `fixed`: field -> why neither is tried. Every field is in one of the three.
+    forces a replacement. `fixed`: field -> why neither is tried. Every field that is set is in one of the three. A kind
+    whose fields exclude each other has several samples.
     """
 
     address: str
@@ -38,9 +41,9 @@ class Sample:
     changes: Mapping[str, Any] = field(default_factory=dict)
     replaces: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
+    unset: Mapping[str, str] = field(default_factory=dict)  # field -> why this sample cannot set it
     drifts: Mapping[str, Drift] = field(default_factory=dict)
     others_at_work: Mapping[str, ByHand] = field(default_factory=dict)
-    keeps_after_work: bool = True
     protected: bool = False
     read_calls: Mapping[str, int] = field(default_factory=dict)  # operation -> calls with one owned
     before: Callable[[Account], object] | None = None  # makes what no kind makes yet

@@ -183,9 +183,7 @@ def _gateway_of(aws: Account) -> str:
 
 
 def _add_route(aws: Account, live: str) -> None:
-    aws.client("ec2").create_route(
-        RouteTableId=live, DestinationCidrBlock="192.0.2.0/24", GatewayId=_gateway_of(aws)
-    )
+    aws.client("ec2").create_route(RouteTableId=live, DestinationCidrBlock="192.0.2.0/24", GatewayId=_gateway_of(aws))
 
 
 def _redirect(aws: Account, live: str) -> None:
