@@ -104,7 +104,7 @@ changed:
 plan:
   description:
     - What changes, or needs to be known, in the order in which it could be done. Secrets are masked.
-    - Empty when the task failed; RV(plan_path) holds the plan then.
+    - A failed task returns none of it; RV(plan_path) holds the plan then.
   type: list
   elements: dict
   returned: for present and absent

@@ -77,21 +77,30 @@ def plan_failures(plan: Plan) -> list[str]:
 def fitted(result: dict[str, Any], plan_path: str, stack: str) -> dict[str, Any]:
     """`result` as a task returns it. The plan goes to `plan_path` if there is one.
 
-    It goes to a file in any case, and leaves only addresses and actions behind, when it is too large; and nothing when
-    the task failed: ansible prints all of a failed result, and the reason would drown in it.
+    It goes to a file in any case when it is too large, and leaves only addresses and actions behind; and when the task
+    failed: ansible prints all of a failed result, and the reason would drown in it.
     """
     large = len(json.dumps([result["plan"], result["diff"]])) > LIMIT
-    failed = bool(result.get("failed")) and bool(result["plan"])
-    if not (large or failed or plan_path):
-        return result
-    path = _write(result, plan_path, stack)
+    failed = bool(result.get("failed"))
+    path = _write(result, plan_path, stack) if plan_path or large or (failed and result["plan"]) else ""
+    if path:
+        result = {**result, "plan_path": path}
     if failed:
-        return {**result, "plan_path": path, "plan": [], "diff": [], "outputs": {}}
+        return bare(result)
     if not large:
-        return {**result, "plan_path": path}
+        return result
     short = [{key: change[key] for key in ("address", "action", "held") if key in change} for change in result["plan"]]
     notice = f"the plan is too large for a task's result; all of it is in {path}"
-    return {**result, "plan_path": path, "plan": short, "diff": [], "notices": [*result["notices"], notice]}
+    return {**result, "plan": short, "diff": [], "notices": [*result["notices"], notice]}
+
+
+def bare(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A failed result without what only repeats the plan, and without what is empty."""
+    return {
+        key: value
+        for key, value in result.items()
+        if key == "changed" or (value and key not in ("plan", "diff", "outputs", "counts", "summary"))
+    }
 
 
 def _write(result: Mapping[str, Any], plan_path: str, stack: str) -> str:

@@ -65,7 +65,7 @@ def run_stack(task: Task, world: World, progress: Progress) -> dict[str, Any]:
         result = _planned(task, world, progress) if task.check else _converged(task, world, progress)
         return results.fitted({**results.EMPTY, **result}, task.settings.plan_path, task.settings.names.environment)
     except CapstanError as error:
-        return {**results.EMPTY, **results.failure(error, task.secrets)}
+        return {"changed": False, **results.failure(error, task.secrets)}
 
 
 def run_info(task: Task, world: World, progress: Progress) -> dict[str, Any]:

@@ -188,7 +188,7 @@ def test_the_module_does_the_same_on_another_host(bench: Bench) -> None:
     bench.write(
         "connection_plugins/elsewhere.py",
         "from ansible.plugins.connection.local import Connection as Local\n"
-        "DOCUMENTATION = 'name: elsewhere\\nshort_description: another host\\ndescription: x\\nauthor: x\\noptions: {}'\n"
+        "DOCUMENTATION = 'name: elsewhere\\nshort_description: x\\ndescription: x\\nauthor: x\\noptions: {}'\n"
         "class Connection(Local):\n    transport = 'elsewhere'\n",
     )
     bench.play()

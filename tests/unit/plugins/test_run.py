@@ -77,7 +77,7 @@ def test_a_failure_names_every_resource_and_what_was_not_attempted_and_keeps_the
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     bench.cloud.broken = {"mem.net/main"}
     result = run_stack(bench.task(NET | NODE), bench.world(), bench.progress())
-    assert (result["failed"], result["changed"], result["plan"]) == (True, True, [])
+    assert (result["failed"], result["changed"], "plan" in result) == (True, True, False)
     assert result["msg"] == (
         "mem.net/main: Create: Quota. there are five already. Ask for more.\n"
         "not attempted, because they depend on these: mem.node/web"
