@@ -37,14 +37,13 @@ from .readiness import readiness
 
 TOOLING = "applyset.kubernetes.io/tooling"
 KINDS = "applyset.kubernetes.io/contains-group-kinds"
-ADDRESS = "capstan.dev/address"
 _NAMESPACE = GroupKind("Namespace")
 _CONFIG_MAPS = Served("v1", "ConfigMap", "configmaps", True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApplySet(Resource):
-    """The parent of one apply set: `kube.ApplySet/<namespace>`; in another stack's namespace `/<namespace>/<stack>`."""
+    """The parent of one apply set: `kube.ApplySet/<namespace>/<stack>`, as two stacks may share a namespace."""
 
     kind: ClassVar[str] = "kube.ApplySet"
     outputs: ClassVar[Mapping[str, str]] = {"set": "the set's id, the value of its members' part-of label"}
@@ -117,7 +116,7 @@ class ApplySet(Resource):
 
     def _body(self, mark: Mark, kinds: Iterable[str]) -> dict[str, Any]:
         labels = {SET_ID: set_id(mark.stack, self.namespace), STACK_LABEL: mark.stack, MANAGED_BY: MANAGER}
-        notes = {TOOLING: USER_AGENT, KINDS: ",".join(sorted(kinds)), COMPONENT: mark.component, ADDRESS: mark.address}
+        notes = {TOOLING: USER_AGENT, KINDS: ",".join(sorted(kinds)), COMPONENT: mark.component}
         if mark.protect:
             notes[PROTECT] = "true"
         metadata = {
@@ -191,7 +190,7 @@ def _live(api: KubeApi, raw: Mapping[str, Any]) -> Live:
     namespace, stack = raw["metadata"]["namespace"], label(raw, STACK_LABEL)
     refs = {namespace_id(namespace), *([api.cluster_id] if api.cluster_id else [])}
     return Live(
-        address=note(raw, ADDRESS) or f"{ApplySet.kind}/{namespace}",
+        address=f"{ApplySet.kind}/{namespace}/{stack}",
         id=parent_id(stack, namespace),
         fields={"kinds": _kinds(raw)},
         outputs={"set": label(raw, SET_ID)},

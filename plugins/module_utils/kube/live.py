@@ -14,8 +14,10 @@ from .names import (
     MANAGER,
     PROTECT,
     STACK_LABEL,
+    GroupKind,
     address_of,
     group_kind,
+    home_of,
     namespace_id,
     parent_id,
 )
@@ -103,8 +105,9 @@ def refs_of(api: KubeApi, raw: Raw) -> frozenset[str]:
     refs = {api.cluster_id} if api.cluster_id else set()
     if namespace:
         refs.add(namespace_id(namespace))
-        if stack and label(raw, PART_OF) == set_id(stack, namespace):
-            refs.add(parent_id(stack, namespace))
+    home = home_of(address_of(raw))
+    if stack and label(raw, PART_OF) == set_id(stack, home) and kind != GroupKind("Namespace"):
+        refs.add(parent_id(stack, home))
     if BUILT_IN.get(kind.kind) != kind.group:
         served = api.served(raw.get("apiVersion", ""), kind.kind)
         if served is not None:

@@ -12,7 +12,7 @@ import yaml
 from ..engine.description import Raw
 from ..engine.errors import InvalidDescription
 from .dependencies import dependencies
-from .names import BUILT_IN, CLUSTER_SCOPED, PROTECT, GroupKind, address_of, group_kind
+from .names import BUILT_IN, CLUSTER_SCOPED, PROTECT, GroupKind, address_of, group_kind, home_of
 from .schema import bundled_schemas, problems
 
 DEPENDS_ON = "capstan.dev/depends-on"  # annotation: addresses, separated by commas
@@ -151,18 +151,16 @@ def link_objects(raws: Iterable[Raw]) -> tuple[Raw, ...]:
     manifests = {address: raw.fields["manifest"] for address, raw in objects.items()}
     _check_custom(objects)
     needs = dependencies(manifests)
-    homes = {address: _home(raw, objects) for address, raw in objects.items()}
-    sets = _apply_sets(objects, homes)
+    sets = _apply_sets(objects)
     linked = []
     for raw in everything:
         if raw.address not in objects:
             linked.append(raw)
             continue
         wanted = set(needs[raw.address])
-        parent = sets[raw.owner, homes[raw.address]]
-        if not _is_namespace(raw):
-            wanted.add(parent.address)
-        linked.append(_with_needs(raw, wanted, homes[raw.address]))
+        if not raw.address.startswith("kube.Namespace/"):
+            wanted.add(sets[raw.owner, home_of(raw.address)].address)
+        linked.append(_with_needs(raw, wanted))
     return (*linked, *sets.values())
 
 
@@ -171,52 +169,29 @@ def _is_object(raw: Raw) -> bool:
     return raw.address.startswith("kube.") and isinstance(fields.get("manifest"), Mapping)
 
 
-def _is_namespace(raw: Raw) -> bool:
-    return raw.address.startswith("kube.Namespace/")
-
-
-def _with_needs(raw: Raw, needs: set[str], home: str) -> Raw:
+def _with_needs(raw: Raw, needs: set[str]) -> Raw:
     given = list(raw.fields.get("depends_on", ()))
-    fields = {**raw.fields, "depends_on": [*given, *sorted(needs - set(given))]}
-    if raw.address.count("/") == 1 and not _is_namespace(raw):
-        fields["home"] = home
-    return replace(raw, fields=fields)
+    return replace(raw, fields={**raw.fields, "depends_on": [*given, *sorted(needs - set(given))]})
 
 
-def _home(raw: Raw, objects: Mapping[str, Raw]) -> str:
-    """The namespace whose apply set lists an object."""
-    if raw.address.count("/") == 2:
-        return raw.address.split("/")[1]
-    if _is_namespace(raw):
-        return raw.address.partition("/")[2]
-    own = [
-        other.address.partition("/")[2]
-        for other in objects.values()
-        if _is_namespace(other) and other.owner == raw.owner
-    ]
-    return min(own, default="default")
-
-
-def _apply_sets(objects: Mapping[str, Raw], homes: Mapping[str, str]) -> dict[tuple[str, str], Raw]:
+def _apply_sets(objects: Mapping[str, Raw]) -> dict[tuple[str, str], Raw]:
     """(stack, namespace) -> the parent of its set."""
     found: dict[tuple[str, str], list[Raw]] = {}
     for address, raw in objects.items():
-        found.setdefault((raw.owner, homes[address]), []).append(raw)
+        found.setdefault((raw.owner, home_of(address)), []).append(raw)
     return {key: _apply_set(*key, members, objects) for key, members in sorted(found.items())}
 
 
 def _apply_set(owner: str, namespace: str, members: Sequence[Raw], objects: Mapping[str, Raw]) -> Raw:
-    place = objects.get(f"kube.Namespace/{namespace}")
-    shared = place is not None and place.owner != owner
     kinds = {str(GroupKind.named(raw.address.partition("/")[0])) for raw in members}
     fields: dict[str, Any] = {"kinds": sorted(kinds)}
-    if place is not None:
-        fields["depends_on"] = [place.address]
+    if f"kube.Namespace/{namespace}" in objects:
+        fields["depends_on"] = [f"kube.Namespace/{namespace}"]
     vias = [raw.fields["via"] for raw in members if raw.fields.get("via")]
     if vias:
         fields["via"] = vias[0]
-    address = f"kube.ApplySet/{namespace}" + (f"/{owner}" if shared else "")
-    return Raw(address, fields, SET_COMPONENT, owner, f"the apply set of namespace {namespace}")
+    source = f"the apply set of {owner} in namespace {namespace}"
+    return Raw(f"kube.ApplySet/{namespace}/{owner}", fields, SET_COMPONENT, owner, source)
 
 
 def _check_custom(objects: Mapping[str, Raw]) -> None:

@@ -104,6 +104,14 @@ def address_of(manifest: Mapping[str, Any]) -> str:
     return "/".join(str(part) for part in parts if part)
 
 
+def home_of(address: str) -> str:
+    """The namespace whose apply set lists an object: its own, itself, or "default" for other cluster-scoped ones."""
+    kind, _, rest = address.partition("/")
+    if "/" in rest:
+        return rest.partition("/")[0]
+    return rest if kind == "kube.Namespace" else "default"
+
+
 def parent_name(stack: str) -> str:
     """Name of the ConfigMap that is the parent of the stack's apply set in a namespace."""
     return f"capstan-{stack}"

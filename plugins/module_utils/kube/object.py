@@ -21,7 +21,7 @@ from .diagnosis import diagnosed
 from .discovery import Served
 from .live import foreign, is_member, live_from_api
 from .marks import Ownership, labelled, leaves, normal, sealed
-from .names import BUILT_IN, CLUSTER_SCOPED, GroupKind, address_of
+from .names import BUILT_IN, CLUSTER_SCOPED, GroupKind, address_of, home_of
 from .paths import Leaf, owned_paths
 from .proposal import (
     IMMUTABLE,
@@ -70,9 +70,6 @@ class KubeObject(Resource):
     poll_s: ClassVar[tuple[float, float]] = (0.05, 0.5)  # looks at a watch, not at the API
 
     manifest: dict[str, Any] = attr("the whole object; text inside may hold references")
-    home: str | Unset = attr(
-        "namespace whose apply set lists it; for cluster-scoped objects (a Namespace: its own)", default=UNSET
-    )
 
     # -- identity ----------------------------------------------------------------------------------------------
     @property
@@ -94,8 +91,7 @@ class KubeObject(Resource):
     @property
     def ownership(self) -> Ownership:
         """The marks that its description gives it."""
-        home = self.namespace or (self.name if self.group_kind == GroupKind("Namespace") else self.home or "default")
-        return Ownership(self.meta.owner, self.meta.component, self.protect, str(home))
+        return Ownership(self.meta.owner, self.meta.component, self.protect, home_of(self.address))
 
     @classmethod
     def link(cls, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,4 +18,5 @@ def cluster() -> Iterator[Cluster]:
     yield made
     selector = f"--selector=capstan.dev/stack={made.stack}"
     made.kubectl("delete", "clusterroles,clusterrolebindings,customresourcedefinitions", selector, "--wait=false")
+    made.kubectl("delete", "configmaps", "--namespace=default", selector)
     made.kubectl("delete", "namespace", made.namespace, "--ignore-not-found", "--wait=false")

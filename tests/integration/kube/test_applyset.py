@@ -84,7 +84,7 @@ def test_a_set_that_lost_its_parent_gets_it_back_with_every_kind(cluster):
     raws = described(cluster, SETTINGS)
     cluster.apply(raws)
     cluster.kubectl("delete", "configmap", f"capstan-{cluster.stack}")
-    assert actions(cluster.plan(raws)) == {f"kube.ApplySet/{cluster.namespace}": "create"}
+    assert actions(cluster.plan(raws)) == {f"kube.ApplySet/{cluster.namespace}/{cluster.stack}": "create"}
     cluster.apply(raws)
     assert parent(cluster)["annotations"][KINDS] == "ConfigMap,Namespace,Secret,ServiceAccount"
     assert cluster.apply(raws).changed is False
@@ -124,6 +124,10 @@ def test_a_definition_and_its_objects_come_and_go_in_one_run(cluster):
     resource = f"widgets.{cluster.namespace}.example.org"
     assert cluster.object(resource, "first")["spec"] == {"size": 3}
     assert cluster.apply(raws).changed is False
-    assert actions(cluster.plan(described(cluster), prune=True)) == {widget: "delete", definition: "delete"}
+    assert actions(cluster.plan(described(cluster), prune=True)) == {
+        widget: "delete",
+        definition: "delete",
+        f"kube.ApplySet/default/{cluster.stack}": "delete",
+    }
     cluster.apply(described(cluster), prune=True)
     assert "NotFound" in cluster.try_kubectl("get", "customresourcedefinition", resource).stderr

@@ -26,7 +26,7 @@ def test_check_on_nothing_plans_everything_and_writes_nothing(cluster):
     assert actions(plan) == dict.fromkeys(
         [
             f"kube.Namespace/{place}",
-            f"kube.ApplySet/{place}",
+            f"kube.ApplySet/{place}/{cluster.stack}",
             f"kube.ConfigMap/{place}/settings",
             f"kube.Secret/{place}/credentials",
             f"kube.ServiceAccount/{place}/backend",

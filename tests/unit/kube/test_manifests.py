@@ -112,30 +112,31 @@ def test_annotations_of_ours_say_what_the_engine_is_to_know():
 
 def test_an_apply_set_is_added_that_every_object_of_the_namespace_waits_for():
     raws = {raw.address: raw for raw in link_objects(parsed(f"{PLACE}\n---\n{CONFIG}", via="aws.eks_cluster/main"))}
-    assert raws["kube.ApplySet/shop"].fields == {
+    assert raws["kube.ApplySet/shop/shop"].fields == {
         "kinds": ["ConfigMap", "Namespace"],
         "depends_on": ["kube.Namespace/shop"],
         "via": "aws.eks_cluster/main",
     }
-    assert raws["kube.ApplySet/shop"].component == "namespace"
-    wanted = ["kube.ApplySet/shop", "kube.Namespace/shop"]
+    assert raws["kube.ApplySet/shop/shop"].component == "namespace"
+    wanted = ["kube.ApplySet/shop/shop", "kube.Namespace/shop"]
     assert raws["kube.ConfigMap/shop/settings"].fields["depends_on"] == wanted
     assert raws["kube.Namespace/shop"].fields["depends_on"] == []
 
 
-def test_a_stack_in_another_stacks_namespace_has_a_set_of_its_own():
+def test_two_stacks_in_one_namespace_have_a_set_each():
     raws = link_objects(parsed(PLACE, owner="platform") + parsed(CONFIG, owner="production"))
     assert [raw.address for raw in raws if raw.address.startswith("kube.ApplySet")] == [
-        "kube.ApplySet/shop",
+        "kube.ApplySet/shop/platform",
         "kube.ApplySet/shop/production",
     ]
 
 
-def test_a_cluster_wide_object_is_listed_with_its_stacks_namespace():
+def test_a_cluster_wide_object_is_in_the_set_of_the_default_namespace_whatever_else_is_described():
     role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: reader}}"
     raws = {raw.address: raw for raw in link_objects(parsed(f"{PLACE}\n---\n{role}"))}
-    assert raws["kube.ClusterRole/reader"].fields["home"] == "shop"
-    assert raws["kube.ApplySet/shop"].fields["kinds"] == ["ClusterRole.rbac.authorization.k8s.io", "Namespace"]
+    assert raws["kube.ClusterRole/reader"].fields["depends_on"] == ["kube.ApplySet/default/shop"]
+    assert raws["kube.ApplySet/default/shop"].fields == {"kinds": ["ClusterRole.rbac.authorization.k8s.io"]}
+    assert raws["kube.ApplySet/shop/shop"].fields["kinds"] == ["Namespace"]
 
 
 def test_other_resources_pass_through_untouched():
@@ -161,7 +162,7 @@ def described(text: str) -> Any:
 
 def test_the_engine_takes_the_linked_objects_as_its_graph():
     graph = described(f"{PLACE}\n---\n{CONFIG}")
-    assert graph.needs["kube.ConfigMap/shop/settings"] == {"kube.ApplySet/shop", "kube.Namespace/shop"}
+    assert graph.needs["kube.ConfigMap/shop/settings"] == {"kube.ApplySet/shop/shop", "kube.Namespace/shop"}
 
 
 def test_every_mistake_in_a_manifest_is_found_before_any_call():
