@@ -29,15 +29,13 @@ REST_S = 2.0  # after a failure reads leave Redis alone for this long
 MAX_OWED = 10_000
 _DELETED = 2**53 - 1  # Redis scripts count in doubles
 
-# KEYS[1] the user's key; ARGV: version, JSON or '' (a mark), seconds to live. A newer value, or a mark where a
-# value of the same version is offered, gives way only to what is at least as new.
+# KEYS[1] the user's key; ARGV: version, JSON or '' (a mark), seconds to live. What is stored gives way only to what is
+# at least as new.
 _PUT = """
 local stored = redis.call('GET', KEYS[1])
 if stored then
-  local version, body = string.match(stored, '^(%d+):(.*)$')
-  version = tonumber(version)
-  local offered = tonumber(ARGV[1])
-  if version and (version > offered or (version == offered and body ~= '')) then return 0 end
+  local version = tonumber(string.match(stored, '^(%d+):'))
+  if version and version > tonumber(ARGV[1]) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'EX', ARGV[3])
 return 1
