@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+_KEPT = 200_000  # records in memory; the file has all
 
 
 class CallLog:
@@ -20,7 +23,7 @@ class CallLog:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Condition()
-        self._records: list[dict[str, Any]] = []
+        self._records: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._open: set[int] = set()
         self._last = 0
         self._file = path.open("a", buffering=1)

@@ -7,7 +7,7 @@ acts on the `nth` fitting call and the `count - 1` after it (count 0: on all tha
   delay_before, delay_after {"seconds"}; throttle; error {"code", "message", "status"};
   drop_before (connection closed, not executed), drop_after (executed, answer lost);
   kill_before, kill_after {"pid" or "pid_file", "tree": false}: as drop, and SIGKILL to that process first;
-  hang: nothing happens until the rule is removed, then the call goes on;
+  hang: nothing happens until the rule is removed, then the call goes on, if its client is still there;
   barrier_before, barrier_after: the call waits until the controller says "continue" or "drop".
 """
 

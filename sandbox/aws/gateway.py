@@ -50,7 +50,7 @@ def request_from(environ: dict[str, Any]) -> HttpRequest:
     length = int(environ.get("CONTENT_LENGTH") or 0)
     path, _, query = str(environ.get("RAW_URI") or environ["PATH_INFO"]).partition("?")
     body = environ["wsgi.input"].read(length) if length else b""
-    return HttpRequest(environ["REQUEST_METHOD"], path, query, headers, body)
+    return HttpRequest(environ["REQUEST_METHOD"], path, query, headers, body, environ.get("werkzeug.socket"))
 
 
 class Gateway:
@@ -169,6 +169,8 @@ class Gateway:
                 raise Dropped
             case "hang":
                 rule.released.wait()
+                if not is_connected(call.request.connection):
+                    raise Dropped  # nobody waits any more: what is not sent does not happen
             case "barrier_before":
                 self._barrier(rule, call, "before")
 
@@ -218,6 +220,18 @@ class Gateway:
         for change in after:
             result = change(self.world, call, result)
         return success(operation, result)
+
+
+def is_connected(connection: socket.socket | None) -> bool:
+    """Whether the client still holds its end open."""
+    if connection is None:
+        return True
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _new_record(request: HttpRequest) -> dict[str, Any]:

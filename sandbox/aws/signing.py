@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
@@ -25,6 +26,7 @@ class HttpRequest:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    connection: socket.socket | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -56,5 +56,5 @@ def wait_for(what: Callable[[], Any], deadline_s: float = 10.0) -> Any:
     end = time.monotonic() + deadline_s
     while not (value := what()):
         assert time.monotonic() < end, f"did not become true within {deadline_s} s"
-        time.sleep(0.01)
+        time.sleep(0.03)
     return value

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
 
 from sandbox.aws.testing import Account, AwsSandbox, SandboxError
@@ -26,7 +27,7 @@ def _calm(calm: AwsSandbox) -> None:
 
 
 def vpcs(account: Account) -> list[str]:
-    return [vpc["CidrBlock"] for vpc in account.client("ec2").describe_vpcs()["Vpcs"]]
+    return sorted(vpc["CidrBlock"] for vpc in account.client("ec2").describe_vpcs()["Vpcs"])
 
 
 def of(account: Account, **match: Any) -> dict[str, Any]:
@@ -135,6 +136,27 @@ def test_a_hanging_call_goes_on_when_its_rule_is_removed(aws: AwsSandbox, accoun
     assert (vpcs(account), ended) == (["10.0.0.0/16"], [""])
 
 
+def test_a_hanging_call_whose_client_is_gone_never_happens(
+    aws: AwsSandbox, account: Account, client: subprocess.Popen[str]
+) -> None:
+    rule = aws.fault("hang", of(account, operation="CreateVpc"))
+    assert client.stdout is not None
+    child = int(client.stdout.readline())
+    wait_for(lambda: aws.fault_hits(rule), 20)
+    client.kill()
+    client.wait()
+    subprocess.run(["kill", str(child)], check=True)
+    aws.clear_faults()
+    wait_for(lambda: [c["executed"] for c in account.calls() if c["operation"] == "CreateVpc"] == [False])
+    assert vpcs(account) == []
+
+
+def test_rules_can_mean_one_user_agent(aws: AwsSandbox, account: Account) -> None:
+    aws.fault("error", of(account, user_agent="capstan/", count=0), code="Ours")
+    ours = account.client("ec2", config=Config(user_agent_extra="capstan/0.1.0", retries={"total_max_attempts": 1}))
+    assert (code_of(ours.describe_vpcs), code_of(account.client("ec2").describe_vpcs)) == ("Ours", "")
+
+
 @pytest.mark.parametrize(
     ("kind", "verdict", "made_at_barrier", "made", "ended"),
     [
@@ -145,7 +167,12 @@ def test_a_hanging_call_goes_on_when_its_rule_is_removed(aws: AwsSandbox, accoun
     ],
 )
 def test_at_a_barrier_the_controller_decides(
-    aws: AwsSandbox, account: Account, kind: str, verdict: str, made_at_barrier: list[str], made: list[str],
+    aws: AwsSandbox,
+    account: Account,
+    kind: str,
+    verdict: str,
+    made_at_barrier: list[str],
+    made: list[str],
     ended: list[str],
 ) -> None:
     account.client("ec2")
@@ -175,8 +202,12 @@ boto3.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
 def client(account: Account) -> Iterator[subprocess.Popen[str]]:
     """A process with a child of its own that is about to create a VPC; it starts to after its first line."""
     process = subprocess.Popen(
-        [sys.executable, "-c", _CLIENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**account.environment(), "PATH": "/usr/bin:/bin"}, cwd=Path(__file__).resolve().parents[3],
+        [sys.executable, "-c", _CLIENT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**account.environment(), "PATH": "/usr/bin:/bin"},
+        cwd=Path(__file__).resolve().parents[3],
     )
     yield process
     process.kill()
@@ -196,7 +227,12 @@ def is_alive(pid: int) -> bool:
 @pytest.mark.parametrize(("kind", "made"), [("kill_before", []), ("kill_after", ["10.0.0.0/16"])])
 @pytest.mark.parametrize("tree", [False, True])
 def test_the_client_is_killed_before_or_after_its_call_alone_or_with_its_tree(
-    aws: AwsSandbox, account: Account, client: subprocess.Popen[str], kind: str, made: list[str], tree: bool,
+    aws: AwsSandbox,
+    account: Account,
+    client: subprocess.Popen[str],
+    kind: str,
+    made: list[str],
+    tree: bool,
     tmp_path: Path,
 ) -> None:
     (tmp_path / "pid").write_text(str(client.pid))

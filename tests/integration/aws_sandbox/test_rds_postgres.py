@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -20,11 +19,17 @@ from .network import make_network
 ID: dict[str, Any] = {"DBInstanceIdentifier": "main"}
 
 
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[AwsSandbox]:
+@pytest.fixture(scope="module")
+def servers() -> Iterator[AwsSandbox]:
     with AwsSandbox(postgres_listen="127.0.0.1") as aws:
         aws.durations(read__lag=0)
         yield aws
+
+
+@pytest.fixture
+def real(servers: AwsSandbox) -> Account:
+    """An empty account of a sandbox with real servers."""
+    return servers.account()
 
 
 def make(account: Account, **more: Any) -> dict[str, Any]:
@@ -54,7 +59,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_an_instance_is_a_real_postgres_with_tls_and_managed_password(real: AwsSandbox) -> None:
+def test_an_instance_is_a_real_postgres_with_tls_and_managed_password(real: Account) -> None:
     instance = make(real, ManageMasterUserPassword=True)
     secrets = real.client("secretsmanager")
     arn = instance["MasterUserSecret"]["SecretArn"]
@@ -62,7 +67,7 @@ def test_an_instance_is_a_real_postgres_with_tls_and_managed_password(real: AwsS
     def password() -> str:
         return str(json.loads(secrets.get_secret_value(SecretId=arn)["SecretString"])["password"])
 
-    authority = str(real.state / "rds" / "ca.pem")
+    authority = str(real.sandbox.state / "rds" / "ca.pem")
     connection = connect(instance, password(), sslmode="verify-full", sslrootcert=authority)
     with connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE t (a int); INSERT INTO t VALUES (7); SELECT a, version() FROM t")
@@ -81,7 +86,7 @@ def test_an_instance_is_a_real_postgres_with_tls_and_managed_password(real: AwsS
     connection.close()
 
 
-def test_a_given_password_is_honoured_and_changed_and_data_outlive_a_reboot(real: AwsSandbox) -> None:
+def test_a_given_password_is_honoured_and_changed_and_data_outlive_a_reboot(real: Account) -> None:
     rds, instance = real.client("rds"), make(real, MasterUserPassword="first-one-1")
     with connect(instance, "first-one-1") as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE t (a int)")
@@ -98,20 +103,22 @@ def test_a_given_password_is_honoured_and_changed_and_data_outlive_a_reboot(real
     connection.close()
 
 
-def test_a_deleted_instance_stops_and_leaves_nothing(real: AwsSandbox) -> None:
+def test_a_deleted_instance_stops_and_leaves_nothing(real: Account) -> None:
     rds, instance = real.client("rds"), make(real, MasterUserPassword="first-one-1")
     port = instance["Endpoint"]["Port"]
     assert listens(port)
+    assert (real.sandbox.state / "rds" / instance["DbiResourceId"]).is_dir()
     rds.delete_db_instance(**ID, SkipFinalSnapshot=True)
     wait_for(lambda: rds.describe_db_instances()["DBInstances"] == [])
     wait_for(lambda: not listens(port))
-    assert sorted(p.name for p in (real.state / "rds").iterdir()) == ["ca.pem", "s"]
+    wait_for(lambda: not (real.sandbox.state / "rds" / instance["DbiResourceId"]).exists())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_servers_end_with_the_sandbox_however_it_ends(number: signal.Signals) -> None:
     aws = AwsSandbox(postgres_listen="127.0.0.1").start()
     try:
+        aws.durations(read__lag=0)
         port = make(aws, MasterUserPassword="first-one-1")["Endpoint"]["Port"]
         assert listens(port)
         aws._process.send_signal(number)  # type: ignore[union-attr]
