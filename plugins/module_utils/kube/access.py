@@ -123,9 +123,12 @@ def _pem(text: str) -> str:
     if "-----BEGIN" in text:
         return text
     try:
-        return base64.b64decode(text).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise InvalidDescription("the cluster's CA is neither PEM nor base64 of it.") from error
+        decoded = base64.b64decode("".join(text.split()), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        decoded = ""
+    if "-----BEGIN" not in decoded:
+        raise InvalidDescription("a certificate or key of the cluster is neither PEM nor base64 of it.")
+    return decoded
 
 
 def _context(ca: str) -> ssl.SSLContext:

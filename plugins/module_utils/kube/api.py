@@ -22,7 +22,9 @@ T = TypeVar("T")
 PAGE = 500
 READERS = 16
 TRIED_S = 10.0
+FIRST_ANSWER_S = 6.0  # a server that never answered is given up sooner than one that did and restarts
 _UNREADABLE = (Category.DENIED, Category.RETRY, Category.LOST)
+_SILENT = ("Unreachable", "NoAnswer", "UntrustedCertificate")
 SHORTEST_MASKED = 4  # shorter secrets would blank half the message
 
 
@@ -43,6 +45,7 @@ class KubeApi:
         self._looks: dict[str, int] = {}
         self._since: dict[str, float] = {}
         self._told: dict[str, tuple[float, str]] = {}
+        self._answered = False
         self._tried: dict[str, tuple[float, Any, dict[str, Any] | ApiError]] = {}
         self._secrets: set[str] = set()
 
@@ -128,16 +131,23 @@ class KubeApi:
                 return items, str((answer.get("metadata") or {}).get("resourceVersion", ""))
 
     def _read(self, operation: str, path: str, query: Mapping[str, str] | None = None, accept: str = "") -> bytes:
+        started = self._calls.runtime.monotonic()
+
         def send() -> bytes:
             try:
-                return self._client.request(operation, "GET", path, query, accept=accept or "application/json")
+                answer = self._client.request(operation, "GET", path, query, accept=accept or "application/json")
             except ApiError as error:
+                late = self._calls.runtime.monotonic() - started > FIRST_ANSWER_S
+                if error.code in _SILENT and late and not self._answered:
+                    raise replace(error, category=Category.FATAL) from None
                 raise _at_once(error) from None
+            self._answered = True
+            return answer
 
         try:
             return self._calls.make(send, write=False)
         except ApiError as error:
-            if error.category in _UNREADABLE or error.code == "UntrustedCertificate":
+            if error.category in _UNREADABLE or error.code in _SILENT:
                 why = (error.operation, error.code, error.message, error.category, "", error.remedy)
                 raise Unreadable(*why) from error
             raise
