@@ -81,15 +81,20 @@ class Kube:
                 raise
 
     def watch(self, path: str, timeout_s: int) -> Iterator[Any]:
-        """The events at `path` from now on, until the server ends the watch after `timeout_s`."""
+        """The events at `path`, first one for each object that is there, until the server ends it after `timeout_s`."""
         url = f"{KUBERNETES}{path}?watch=true&timeoutSeconds={timeout_s}"
         timeout = urllib3.Timeout(connect=5, read=timeout_s + 10)
         try:
             answer = self._pool.request("GET", url, preload_content=False, timeout=timeout)
+            if answer.status != 200:
+                raise KubeError(answer.status, _message(answer.data))
             rest = b""
             for chunk in answer.stream():
                 *lines, rest = (rest + chunk).split(b"\n")
-                yield from (json.loads(line) for line in lines if line)
+                for event in (json.loads(line) for line in lines if line):
+                    if event["type"] == "ERROR":
+                        raise KubeError(event["object"].get("code", 0), event["object"].get("message", ""))
+                    yield event
         except urllib3.exceptions.HTTPError as error:
             raise KubeError(0, str(error)) from error
 

@@ -10,15 +10,18 @@ import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sandbox.cluster.kube import Kube, KubeError, object_path
 from sandbox.paths import NODE_NAME, Paths
+from sandbox.process import wait_until
 
 COUNT = 8
 CAPACITY = "200Gi"  # a claim needs a volume at least as large; nothing is reserved on disk
 WATCH_S = 300
+GONE_S = 10
 LABEL = "capstan.dev/sandbox-volume"
 
 
@@ -59,8 +62,10 @@ def reset(paths: Paths, kube: Kube) -> list[str]:
     items = kube.get(object_path("PersistentVolume"))["items"]
     renewed = to_renew({item["metadata"]["name"]: item for item in items})
     for name in renewed:
-        kube.delete(object_path("PersistentVolume", name))
-        folder = paths.volumes / name
+        path, folder = object_path("PersistentVolume", name), paths.volumes / name
+        kube.delete(path)
+        # A controller takes its finalizer off first; applying to what is on its way out would be lost.
+        wait_until(partial(_is_gone, kube, path), GONE_S)
         _empty(folder)
         kube.apply(volume(name, folder))
     return renewed
@@ -77,6 +82,10 @@ def watch(paths: Paths, kube: Kube) -> None:
                     reset(paths, kube)
         except KubeError:
             time.sleep(2)  # the API server is away: nothing to wait on but time
+
+
+def _is_gone(kube: Kube, path: str) -> bool:
+    return kube.status(path) == 404
 
 
 def _empty(folder: Path) -> None:
