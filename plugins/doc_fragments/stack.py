@@ -99,6 +99,11 @@ options:
       - Without it a file is written only when the plan does not fit into the task's result (500 kB), or when the task
         failed; the result names it.
     type: path
+  rendered_description:
+    description:
+      - Set by the action plugin when the work is done on another host, a file there that holds the rendered
+        description. It is refused in a playbook.
+    type: path
 attributes:
   check_mode:
     description: The task can tell what it would change without changing it.

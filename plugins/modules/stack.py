@@ -203,7 +203,8 @@ description:
   returned: for gathered and rendered
 manifests:
   description:
-    - The live Kubernetes objects as manifests, with the fields that the stack's applies own. Secret values are left out.
+    - The live Kubernetes objects as manifests, with the fields that the stack's applies own. Secret values are left
+      out.
   type: list
   elements: dict
   returned: for gathered
@@ -215,15 +216,18 @@ components:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.stack.remote import run_module
-from ..module_utils.stack.run import run_stack
 from ..module_utils.stack.settings import STACK_ARGUMENTS
 
 
 def main() -> None:
     """The module's entry point."""
-    argument_spec = {**STACK_ARGUMENTS, "_description": {"type": "path"}}
-    run_module(AnsibleModule(argument_spec=argument_spec, supports_check_mode=True), run_stack)
+    argument_spec = {**STACK_ARGUMENTS, "rendered_description": {"type": "path"}}
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
+    # Only now: what follows needs libraries that ansible's own checks of the arguments can do without.
+    from ..module_utils.stack.remote import run_module
+    from ..module_utils.stack.run import run_stack
+
+    run_module(module, run_stack)
 
 
 if __name__ == "__main__":

@@ -116,15 +116,18 @@ notices:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.stack.remote import run_module
-from ..module_utils.stack.run import run_info
 from ..module_utils.stack.settings import INFO_ARGUMENTS
 
 
 def main() -> None:
     """The module's entry point."""
-    argument_spec = {**INFO_ARGUMENTS, "_description": {"type": "path"}}
-    run_module(AnsibleModule(argument_spec=argument_spec, supports_check_mode=True), run_info)
+    argument_spec = {**INFO_ARGUMENTS, "rendered_description": {"type": "path"}}
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
+    # Only now: what follows needs libraries that ansible's own checks of the arguments can do without.
+    from ..module_utils.stack.remote import run_module
+    from ..module_utils.stack.run import run_info
+
+    run_module(module, run_info)
 
 
 if __name__ == "__main__":

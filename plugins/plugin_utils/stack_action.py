@@ -128,7 +128,7 @@ class StackAction(ActionBase):
         path = self._connection._shell.join_path(self._connection._shell.tmpdir, "description.json")
         self._transfer_data(path, description_text(task))
         self._fixup_perms2((self._connection._shell.tmpdir, path))
-        given = {**arguments, "_description": path}
+        given = {**arguments, "rendered_description": path}
         if "components" in self.arguments:
             given["components"] = sorted(task.settings.components)  # tags may have narrowed them
         result: dict[str, Any] = self._execute_module(

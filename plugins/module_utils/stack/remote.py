@@ -22,7 +22,7 @@ Work = Callable[[Task, World, Progress], dict[str, Any]]
 def run_module(module: AnsibleModule, work: Work) -> None:
     """Does `work` with the module's arguments and ends the module. The description comes in a file."""
     arguments = dict(module.params)
-    path = arguments.pop("_description")
+    path = arguments.pop("rendered_description")
     try:
         task = task_from(arguments, path or "", check=module.check_mode)
     except InvalidDescription as error:
