@@ -62,6 +62,7 @@ class Cluster:
     namespace: str
     stack: str
     kubeconfig: Path = KUBECONFIG
+    providers: tuple[Any, ...] = ()  # beside Kubernetes
     events: list[Event] = field(default_factory=list)
     _store: MemoryStore = field(default_factory=MemoryStore)
 
@@ -85,18 +86,26 @@ class Cluster:
         return outcome
 
     @contextmanager
-    def engine(self, raws: Sequence[Raw], complete: Sequence[str] = COMPONENTS, **options: Any) -> Iterator[Engine]:
+    def engine(
+        self,
+        raws: Sequence[Raw],
+        complete: Sequence[str] = COMPONENTS,
+        may_write: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> Iterator[Engine]:
         runtime, provider = Threads(), KubeProvider(kubeconfig=self.kubeconfig)
+        providers = [provider, *self.providers]
         try:
             yield Engine(
-                description=describe(link_objects(raws), [provider]),
+                description=describe(link_objects(raws), providers),
                 stack=Stack(self.stack),
-                providers=[provider],
+                providers=providers,
                 stores=lambda stack: self._store,
                 runtime=runtime,
                 emit=self.events.append,
                 process=Process("tester", "here"),
                 is_dead=lambda process: False,
+                may_write=may_write,
                 options=Options(version="0.1.0", complete=frozenset(complete), **options),
             )
         finally:

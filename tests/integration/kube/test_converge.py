@@ -6,9 +6,16 @@ import json
 import time
 
 import pytest
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import describe
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import ApiError
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.plan import Change
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
+from ansible_collections.capstan.fullstack.plugins.module_utils.kube.manifests import link_objects
+from ansible_collections.capstan.fullstack.plugins.module_utils.kube.provider import KubeProvider
 
 from .descriptions import BACKEND, PLACE, SETTINGS
-from .harness import Cluster, actions, audit_offset, change
+from .harness import KUBECONFIG, Cluster, actions, audit_offset, change
 
 pytestmark = pytest.mark.cluster
 EVERYTHING = (PLACE, SETTINGS, BACKEND)
@@ -207,3 +214,17 @@ def test_no_change_of_25_objects_costs_few_requests(cluster):
     # discovery 2, one list for each of 6 kinds and namespaces, the apply sets' parents
     assert outcome.stats["calls"] == 9
     assert seconds < 10.0
+
+
+def test_an_update_never_lands_on_an_object_that_took_the_name_meanwhile(cluster):
+    cluster.apply(described(cluster, PLACE, SETTINGS))
+    provider = KubeProvider(kubeconfig=KUBECONFIG)
+    api = provider.open("main", None, Calls(Threads(), lambda: None))
+    raws = described(cluster, PLACE, SETTINGS.replace("info", "debug"))
+    settings = describe(link_objects(raws), [provider]).resources[f"kube.ConfigMap/{cluster.namespace}/settings"]
+    live = settings.find(api)
+    cluster.kubectl("delete", "configmap", "settings")
+    cluster.kubectl("create", "configmap", "settings", "--from-literal=THEIRS=1")
+    with pytest.raises(ApiError, match="uid mismatch"):
+        settings.update(api, live, Change(address=live.address, action="update", owner="", component=""))
+    assert cluster.object("configmap", "settings")["data"] == {"THEIRS": "1"}

@@ -13,7 +13,7 @@ from ansible_collections.capstan.fullstack.plugins.module_utils.kube.live import
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.marks import body, labelled, leaves, normal
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.names import address_of, group_kind
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.object import KubeObject, kind_class
-from ansible_collections.capstan.fullstack.plugins.module_utils.kube.proposal import compare, with_server
+from ansible_collections.capstan.fullstack.plugins.module_utils.kube.proposal import compare, with_others, with_server
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.schema import Schemas, bundled_schemas
 
 
@@ -256,3 +256,15 @@ def test_an_object_goes_before_its_namespace_its_apply_set_and_its_cluster():
         "/api/v1/namespaces/shop",
         "/api/v1/namespaces/shop/configmaps/capstan-shop",
     }
+
+
+def test_an_update_of_a_volume_that_grew_does_not_ask_for_less():
+    sent = with_others(normal(claim("10Gi")), applied(claim("20Gi")), autoscaled=False)
+    assert sent["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    sent = with_others(normal(claim("30Gi")), applied(claim("20Gi")), autoscaled=False)
+    assert sent["spec"]["resources"]["requests"]["storage"] == "30Gi"
+
+
+def test_an_update_of_an_autoscaled_workload_keeps_the_replicas_that_it_has():
+    sent = with_others(normal(deployment(replicas=2)), applied(deployment(replicas=5)), autoscaled=True)
+    assert sent["spec"]["replicas"] == 5
