@@ -18,6 +18,7 @@ from .rules import PROVIDER_RULES
 T = TypeVar("T")
 R = TypeVar("R")
 
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _SIDE_BY_SIDE = 16  # calls of one resource at the same time
 _READ_VERBS = ("Describe", "Get", "List", "BatchGet", "BatchCheck", "Lookup", "Test")
 # A 5xx answer or none at all leaves open whether a write was done; one that was never sent was not.
@@ -132,6 +133,21 @@ class Api:
         paginator = Paginator(page_of, self._clients.paginator_config(service, operation), model)
         for page in paginator.paginate(**params):
             yield from page.get(key) or ()
+
+    def until(self, look: Callable[[], bool], limit_s: float) -> bool:
+        """Asks `look` with growing pauses until it says yes; False after `limit_s` seconds.
+
+        For a kind whose API takes its changes one after the other only. Raises when the run must not write any more.
+        """
+        runtime = self._calls.runtime
+        started, pause = runtime.monotonic(), _FIRST_PAUSE_S
+        while not look():
+            if runtime.monotonic() - started > limit_s:
+                return False
+            self._calls.guard()
+            runtime.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE_S)
+        return True
 
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`work` for every item, side by side; results in the items' order. The first error is raised after all ended.

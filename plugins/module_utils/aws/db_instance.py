@@ -140,9 +140,9 @@ class DbInstance(Resource):
         return str(answer["DBInstance"]["DBInstanceArn"])
 
     def update(self, api: Api, live: Live, change: Any) -> None:
-        further = {}
+        further: dict[str, str | None] = {}
         if "final_snapshot" in change.fields:
-            further[_KEEPS_SNAPSHOT] = "false" if change.fields["final_snapshot"][1] is False else "true"
+            further[_KEEPS_SNAPSHOT] = "false" if change.fields["final_snapshot"][1] is False else None
         retag(api, live, change, further)
         params = wording.modification(change.fields)
         if params:

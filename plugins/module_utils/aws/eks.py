@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..engine.calls import Rule
-from ..engine.errors import Category
+from ..engine.errors import ApiError, Category
 from ..engine.resource import READY, Live, Readiness, deleting, failed, waiting
 from .api import Api
 from .marks import tag_changes
 from .rules import rules
 
 _FRESH_ROLE = "InvalidParameterException"
-# An update of a cluster may take ten minutes, and the next one has to wait for it.
-WAITS = 10
+# Somebody else's update may be under way: it is waited for so many times as long as for anything else.
+WAITS = 5
+UPDATE_LIMIT_S = 2400.0  # an upgrade of the control plane takes ten minutes, one of a large node group more
 
 RULES: tuple[Rule, ...] = (
     *rules(Category.EXISTS, "ResourceInUseException", operation="CreateCluster"),
@@ -55,6 +57,14 @@ def readiness(item: dict[str, Any]) -> Readiness:
 def _issues(item: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = item.get("health", {}).get("issues", [])
     return found
+
+
+def update_in_turn(api: Api, updates: Iterable[Callable[[], object]], status: Callable[[], str]) -> None:
+    """Makes asynchronous updates one after the other: each but the first waits until the one before is done."""
+    for number, update in enumerate(updates):
+        if number and not api.until(lambda: status() not in ("UPDATING", "CREATING"), UPDATE_LIMIT_S):
+            raise ApiError("update", "Timeout", f"still {status()} after {UPDATE_LIMIT_S:.0f} s")
+        update()
 
 
 def retag(api: Api, live: Live, change: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from ..engine.errors import Category
@@ -11,7 +12,7 @@ from ..engine.fields import attr
 from ..engine.resource import Live, Mark, Resource, Scope
 from ..engine.values import UNSET, Unset
 from .api import Api
-from .eks import RULES, WAITS, name_of, readiness, retag
+from .eks import RULES, WAITS, name_of, readiness, retag, update_in_turn
 from .eks_access import Access, Entries, canonical, change_entries, link_access, read_entries
 from .marks import all_tags, is_ours, marks_of, name_prefixes, own_tags
 from .shapes import given
@@ -145,16 +146,20 @@ class EksCluster(Resource):
         return str(answer["cluster"]["arn"])
 
     def update(self, api: Api, live: Live, change: Any) -> None:
-        name = live.outputs["name"]
         retag(api, live, change)
-        for setting in _settings(change.fields):
-            api.call("eks", "UpdateClusterConfig", name=name, rules=RULES, waits=WAITS, **setting)
-        if "access" in change.fields:
-            # The API for entries answers once the cluster knows of its new mode.
+        name = live.outputs["name"]
+        update_in_turn(api, self._updates(api, live, change), lambda: str((_described(api, name) or {}).get("status")))
+
+    def _updates(self, api: Api, live: Live, change: Any) -> Iterable[Callable[[], object]]:
+        """The updates that `change` takes, in an order in which they can be made."""
+        which: dict[str, Any] = {"name": live.outputs["name"], "rules": RULES, "waits": WAITS}
+        for setting in _settings(live.fields, change.fields):
+            yield partial(api.call, "eks", "UpdateClusterConfig", **which, **setting)
+        if "access" in change.fields:  # after the cluster's mode allows for entries
             before, after = change.fields["access"]
-            change_entries(api, name, live.raw, live.owner, before, after)
+            yield partial(change_entries, api, which["name"], live.raw, live.owner, before, after)
         for version in _steps(*change.fields.get("version", ("", ""))):
-            api.call("eks", "UpdateClusterVersion", name=name, version=version, rules=RULES, waits=WAITS)
+            yield partial(api.call, "eks", "UpdateClusterVersion", **which, version=version)
 
     @classmethod
     def delete(cls, api: Api, live: Live) -> None:
@@ -166,6 +171,8 @@ class EksCluster(Resource):
     def problems(self) -> Iterable[str]:
         if given(self.endpoint_public) is False and not given(self.endpoint_private):
             yield "endpoint_public is false, so endpoint_private has to be true: its API could not be reached."
+        if given(self.security_groups) == []:
+            yield "security_groups cannot be emptied: leave it out, or name one."
         if given(self.access) and given(self.authentication_mode) == "CONFIG_MAP":
             yield "access needs authentication_mode API or API_AND_CONFIG_MAP."
 
@@ -175,12 +182,16 @@ def _chosen(cluster: EksCluster, names: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _settings(fields: Mapping[str, tuple[Any, Any]]) -> Iterable[dict[str, Any]]:
-    """What UpdateClusterConfig has to be told, one kind of change after the other."""
+def _settings(live: Mapping[str, Any], fields: Mapping[str, tuple[Any, Any]]) -> Iterable[dict[str, Any]]:
+    """What UpdateClusterConfig has to be told, one kind of change after the other; those of the network as a whole."""
     for names in (_NETWORK, _ENDPOINT):
-        part = {theirs: fields[ours][1] for ours, theirs in names.items() if ours in fields}
-        if part:
-            yield {"resourcesVpcConfig": part}
+        if fields.keys() & names.keys():
+            wanted = {**live, **{name: after for name, (_, after) in fields.items()}}
+            yield {
+                "resourcesVpcConfig": {
+                    theirs: wanted[ours] for ours, theirs in names.items() if wanted[ours] or ours in _ENDPOINT
+                }
+            }
     if "logging" in fields:
         before, after = (set(side or ()) for side in fields["logging"])
         parts = ((after - before, True), (before - after, False))

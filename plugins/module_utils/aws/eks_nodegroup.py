@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, TypedDict
 
 from ..engine.errors import Category
@@ -11,7 +12,7 @@ from ..engine.fields import attr
 from ..engine.resource import Live, Mark, Resource, Scope
 from ..engine.values import UNSET, Unset
 from .api import Api
-from .eks import RULES, WAITS, name_of, readiness, retag
+from .eks import RULES, WAITS, name_of, readiness, retag, update_in_turn
 from .marks import all_tags, is_ours, marks_of, name_prefixes, own_tags
 from .shapes import given
 
@@ -123,14 +124,16 @@ class EksNodegroup(Resource):
         return str(answer["nodegroup"]["nodegroupArn"])
 
     def update(self, api: Api, live: Live, change: Any) -> None:
-        which = {"clusterName": live.fields["cluster"], "nodegroupName": live.outputs["name"]}
         retag(api, live, change)
-        config = _config(live, change.fields)
-        if config:
-            api.call("eks", "UpdateNodegroupConfig", rules=RULES, waits=WAITS, **which, **config)
+        cluster, name = live.fields["cluster"], live.outputs["name"]
+        which: dict[str, Any] = {"clusterName": cluster, "nodegroupName": name, "rules": RULES, "waits": WAITS}
+        updates: list[Callable[[], object]] = []
+        if config := _config(live, change.fields):
+            updates.append(partial(api.call, "eks", "UpdateNodegroupConfig", **which, **config))
         if "version" in change.fields:
             version = change.fields["version"][1]
-            api.call("eks", "UpdateNodegroupVersion", version=version, rules=RULES, waits=WAITS, **which)
+            updates.append(partial(api.call, "eks", "UpdateNodegroupVersion", **which, version=version))
+        update_in_turn(api, updates, lambda: str((_described(api, cluster, name) or {}).get("status")))
 
     @classmethod
     def delete(cls, api: Api, live: Live) -> None:

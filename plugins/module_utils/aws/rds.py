@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..engine.calls import Rule
 from ..engine.errors import Category
 from ..engine.resource import Live
 from .api import Api
-from .marks import Tags, pairs, tag_changes
+from .marks import pairs, tag_changes
 from .rules import rules
 
 # A change of an instance may take half an hour, and the next one has to wait for it.
@@ -44,10 +45,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def retag(api: Api, live: Live, change: Any, further: Tags | None = None) -> None:
-    """Writes what `change` says about tags and marks, and `further` ones. `live.id` is an ARN."""
+def retag(api: Api, live: Live, change: Any, further: Mapping[str, str | None] | None = None) -> None:
+    """Writes what `change` says about tags and marks, and `further` ones (None removes one). `live.id` is an ARN."""
     write, remove = tag_changes(change)
-    write |= further or {}
+    for key, value in (further or {}).items():
+        if value is None:
+            remove.append(key)
+        else:
+            write[key] = value
     if write:
         api.call("rds", "AddTagsToResource", ResourceName=live.id, Tags=pairs(write), rules=RULES)
     if remove:

@@ -52,7 +52,7 @@ class Vpc(Resource):
         return next((_live(api, item) for item in answer.get("Vpcs", ())), None)
 
     def find(self, api: Api) -> Live | None:
-        filters = exactly({"cidr-block": canonical_cidr(self.cidr)}, self.tags)
+        filters = exactly({"cidr": canonical_cidr(self.cidr)}, self.tags)
         found = list(api.pages("ec2", "DescribeVpcs", "Vpcs", Filters=filters))
         if len(found) > 1:
             ids = ", ".join(sorted(item["VpcId"] for item in found))
@@ -83,7 +83,10 @@ class Vpc(Resource):
         api.call("ec2", "DeleteVpc", VpcId=live.id, rules=RULES)
 
     def problems(self) -> Iterable[str]:
-        return cidr_problems("cidr", self.cidr, version=4)
+        yield from cidr_problems("cidr", self.cidr, version=4)
+        size = str(self.cidr).rpartition("/")[2]
+        if size.isdigit() and not 16 <= int(size) <= 28:
+            yield f"cidr is a /{size}; /16 to /28 is possible."
 
 
 def _live(api: Api, item: Mapping[str, Any]) -> Live:

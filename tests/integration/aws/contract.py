@@ -45,6 +45,7 @@ class Sample:
     drifts: Mapping[str, Drift] = field(default_factory=dict)
     others_at_work: Mapping[str, ByHand] = field(default_factory=dict)
     protected: bool = False
+    outlives: bool = False  # never pruned by itself
     read_calls: Mapping[str, int] = field(default_factory=dict)  # operation -> calls with one owned
     before: Callable[[Account], object] | None = None  # makes what no kind makes yet
 

@@ -1,4 +1,4 @@
-"""Runs the whole engine with the AWS provider against one account of the sandbox: plan, converge, and what was called."""
+"""Runs the whole engine with the AWS provider against one account of the sandbox, and says what was called."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ansible_collections.capstan.fullstack.plugins.module_utils.engine.lease imp
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.plan import Change, Plan
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.run import Engine, Options, Outcome, Stack
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
+
 from sandbox.aws.testing import Account
 
 REGION = "us-east-1"

@@ -208,6 +208,7 @@ cluster = Sample(
         **_C,
         **_ROLES,
         "aws.security_group/extra": {"vpc": "main"},
+        "aws.security_group/another": {"vpc": "main"},
         "aws.iam_role/second": {"assume_policy": trusting("eks.amazonaws.com")},
         "aws.eks_cluster/main": {
             "version": "1.33",
@@ -276,7 +277,7 @@ cluster = Sample(
     },
     changes={
         "subnets": ["b", "c"],
-        "security_groups": [],
+        "security_groups": ["extra", "another"],
         "endpoint_public": False,
         "endpoint_private": False,
         "public_cidrs": ["203.0.113.0/24", "198.51.100.0/24"],

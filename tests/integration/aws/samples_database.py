@@ -78,7 +78,16 @@ def _instance(aws: Account, live: str) -> dict[str, Any]:
     instance = now()
     instance["TagList"] = tags_of(instance["TagList"])
     instance["VpcSecurityGroups"] = sorted(one["VpcSecurityGroupId"] for one in instance["VpcSecurityGroups"])
-    return dict(scrubbed(instance, "InstanceCreateTime", "LatestRestorableTime", "CertificateDetails", "StatusInfos"))
+    return dict(
+        scrubbed(
+            instance,
+            "InstanceCreateTime",
+            "LatestRestorableTime",
+            "CertificateDetails",
+            "StatusInfos",
+            "ParameterApplyStatus",
+        )
+    )
 
 
 def _modify(**changes: Any) -> Any:

@@ -87,13 +87,17 @@ hosted_zone = Sample(
 
 
 # -- record --------------------------------------------------------------------------------------------------------
+def _zone_of(live: str) -> str:
+    return live.partition("/")[0]
+
+
 def _sets(aws: Account, zone: str) -> list[dict[str, Any]]:
     listed = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     return [one for one in listed if one["Type"] not in ("NS", "SOA")]
 
 
 def _record(aws: Account, live: str) -> dict[str, Any]:
-    sets = _sets(aws, live.split("/")[0])
+    sets = _sets(aws, _zone_of(live))
     return {
         "records": [one for one in sets if "_capstan" not in one["Name"]],
         "registry": [one for one in sets if "_capstan" in one["Name"]],
@@ -104,7 +108,7 @@ def _upsert(**change: Any) -> Any:
     def by(aws: Account, live: str) -> None:
         found = {**_record(aws, live)["records"][0], **change}
         batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": found}]}
-        aws.client("route53").change_resource_record_sets(HostedZoneId=live.split("/")[0], ChangeBatch=batch)
+        aws.client("route53").change_resource_record_sets(HostedZoneId=_zone_of(live), ChangeBatch=batch)
 
     return by
 
@@ -114,19 +118,19 @@ def _component(aws: Account, live: str) -> None:
     entry = _record(aws, live)["registry"][0]
     text = entry["ResourceRecords"][0]["Value"].replace("component=network", "component=other")
     batch = {"Changes": [{"Action": "UPSERT", "ResourceRecordSet": {**entry, "ResourceRecords": [{"Value": text}]}}]}
-    aws.client("route53").change_resource_record_sets(HostedZoneId=live.split("/")[0], ChangeBatch=batch)
+    aws.client("route53").change_resource_record_sets(HostedZoneId=_zone_of(live), ChangeBatch=batch)
 
 
 def _delete(aws: Account, live: str) -> None:
     found = _record(aws, live)["records"][0]
     batch = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": found}]}
-    aws.client("route53").change_resource_record_sets(HostedZoneId=live.split("/")[0], ChangeBatch=batch)
+    aws.client("route53").change_resource_record_sets(HostedZoneId=_zone_of(live), ChangeBatch=batch)
 
 
 def _foreign_record(aws: Account, live: str) -> None:
     added = {"Name": "mail.example.com", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "192.0.2.9"}]}
     batch = {"Changes": [{"Action": "CREATE", "ResourceRecordSet": added}]}
-    aws.client("route53").change_resource_record_sets(HostedZoneId=live.split("/")[0], ChangeBatch=batch)
+    aws.client("route53").change_resource_record_sets(HostedZoneId=_zone_of(live), ChangeBatch=batch)
 
 
 _ZONE = {"aws.hosted_zone/main": {"domain": "example.com"}}
@@ -149,7 +153,7 @@ record = Sample(
     facts=_record,
     gone=lambda aws, live: (
         _record(aws, live)["records"] == []
-        if not is_refused("NoSuchHostedZone", aws.client("route53").get_hosted_zone, Id=live.split("/")[0])
+        if not is_refused("NoSuchHostedZone", aws.client("route53").get_hosted_zone, Id=_zone_of(live))
         else True
     ),
     seen=lambda facts: {

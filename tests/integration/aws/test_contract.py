@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.aws.index import KINDS
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import Refused
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.resource import Scope
+
 from sandbox.aws.testing import AwsSandbox
 
 from .contract import Sample
@@ -166,7 +167,7 @@ def test_what_others_do_is_no_change(converged: Converged, sample: Sample, entry
     assert world.writes(lambda: world.converge(sample.description)) == []
 
 
-@every_sample
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if not s.outlives], ids=lambda sample: sample.address)
 def test_what_is_no_longer_described_is_held_then_pruned(world: World, sample: Sample) -> None:
     if sample.before is not None:
         sample.before(world.account)
