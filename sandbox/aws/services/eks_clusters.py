@@ -30,6 +30,8 @@ from .eks_store import (
 VERSIONS = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36")
 DEFAULT_VERSION = "1.34"
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+# Kept and shown as given; nothing in the sandbox depends on them.
+_PASSED_ON = ("computeConfig", "storageConfig", "zonalShiftConfig", "remoteNetworkConfig", "controlPlaneScalingConfig")
 _KUBERNETES_SERVICE_CIDR = "10.100.0.0/16"
 
 
@@ -138,6 +140,7 @@ def _described(call: Call, vpc: str) -> Described:
         "encryptionConfig": params.get("encryptionConfig", []),
         "health": {"issues": []},
         "tags": dict(params.get("tags", {})),
+        **{member: params[member] for member in _PASSED_ON if params.get(member) is not None},
         **({"clientRequestToken": params["clientRequestToken"]} if params.get("clientRequestToken") else {}),
     }
 

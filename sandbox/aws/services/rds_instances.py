@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
 import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from ..bridge import ask
 from ..errors import AwsError
 from ..hooks import operation
 from ..postgres import PostgresFailed
@@ -17,13 +14,13 @@ from ..quirks.catalogue import quirk
 from ..world import Call, World
 from . import rds_secrets
 from .eks_store import drop_interfaces, make_interfaces
-from .rds_engines import ENGINE, full_version
+from .rds_description import check_password, described_from, security_groups
+from .rds_engines import ENGINE
 from .rds_snapshots import take_snapshot
 from .rds_store import (
     Described,
     Instance,
     Place,
-    arn,
     bad_combination,
     bad_value,
     rds_of,
@@ -44,8 +41,6 @@ PROTECTION = quirk(
     "Amazon RDS User Guide, 'Deleting a DB instance': deletion protection",
     "An instance with deletion protection cannot be deleted.",
 )
-_RESERVED_USERS = frozenset({"admin", "rdsadmin", "postgres_admin", "rds_superuser"})
-_BAD_IN_PASSWORD = frozenset('/@" ')
 
 
 def instance_of(place: Place, name: str) -> Instance:
@@ -97,7 +92,7 @@ def create_instance(world: World, call: Call) -> dict[str, Any]:
     groups = security_groups(call, params.get("VpcSecurityGroupIds", []), group["VpcId"])
     managed = bool(params.get("ManageMasterUserPassword"))
     password = _checked_password(params.get("MasterUserPassword"), managed)
-    described = _described(call, name, group, groups)
+    described = described_from(call, name, group, groups)
     servers = servers_of(world)
     described["_port"] = servers.reserve_port(params.get("Port")) if servers else params.get("Port") or 5432
     instance = Instance(described, password)
@@ -116,120 +111,6 @@ def _checked_password(password: str | None, managed: bool) -> str:
             raise bad_combination("You can't specify MasterUserPassword when ManageMasterUserPassword is on.")
         return rds_secrets.new_password()
     return check_password(password)
-
-
-def check_password(password: str | None) -> str:
-    if not password:
-        raise bad_value("The parameter MasterUserPassword must be provided and must not be blank.")
-    if not 8 <= len(password) <= 128 or _BAD_IN_PASSWORD & set(password) or not password.isascii():
-        raise bad_value(
-            "The parameter MasterUserPassword is not a valid password. Only printable ASCII characters besides "
-            "'/', '@', '\"', ' ' may be used, 8 to 128 of them."
-        )
-    return password
-
-
-def security_groups(call: Call, wanted: list[str], vpc: str) -> list[str]:
-    """The ids of the instance's security groups, by default the VPC's own one."""
-    try:
-        if wanted:
-            found = ask(call, "ec2", "DescribeSecurityGroups", GroupIds=wanted)["SecurityGroups"]
-            if any(group["VpcId"] != vpc for group in found):
-                raise AwsError("InvalidVPCNetworkStateFault", "The DB instance and its security groups must be in "
-                               "the same VPC.", 400)
-            return wanted
-    except AwsError as error:
-        if error.code == "InvalidVPCNetworkStateFault":
-            raise
-        raise bad_value(f"Invalid security group , groupId= {', '.join(wanted)}, groupName=.") from error
-    filters = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": ["default"]}]
-    return [g["GroupId"] for g in ask(call, "ec2", "DescribeSecurityGroups", Filters=filters)["SecurityGroups"]]
-
-
-def _described(call: Call, name: str, group: Described, groups: list[str]) -> Described:
-    params = call.params
-    version = full_version(params.get("EngineVersion"))
-    storage, retention = params.get("AllocatedStorage") or 0, params.get("BackupRetentionPeriod", 1)
-    if not 20 <= storage <= 65536:
-        kind = params.get("StorageType") or "gp2"
-        raise bad_value(f"Invalid storage size for engine name {ENGINE} and storage type {kind}: {storage}")
-    if not 0 <= retention <= 35:
-        raise bad_value(f"Invalid backup retention period: {retention}. Must be between 0 and 35.")
-    if (params.get("MasterUsername") or "admin").lower() in _RESERVED_USERS:
-        raise bad_value(f"MasterUsername {params.get('MasterUsername')} cannot be used as it is a reserved word used "
-                        "by the engine")
-    if params.get("MaxAllocatedStorage") and params["MaxAllocatedStorage"] <= storage:
-        raise bad_combination("Max storage size must be greater than storage size")
-    zones = {s["SubnetAvailabilityZone"]["Name"]: s["SubnetIdentifier"] for s in group["Subnets"]}
-    zone = params.get("AvailabilityZone") or sorted(zones)[0]
-    if zone not in zones:
-        raise AwsError("InvalidVPCNetworkStateFault", f"The subnet group does not cover {zone}.", 400)
-    multi_az = bool(params.get("MultiAZ"))
-    return {
-        "DBInstanceIdentifier": name,
-        "DBInstanceArn": arn(call, "db", name),
-        "DbiResourceId": "db-" + secrets.token_hex(13).upper(),
-        "DBInstanceClass": params["DBInstanceClass"],
-        "Engine": ENGINE,
-        "EngineVersion": version,
-        "DBInstanceStatus": "creating",
-        "MasterUsername": params["MasterUsername"],
-        **({"DBName": params["DBName"]} if params.get("DBName") else {}),
-        "AllocatedStorage": storage,
-        **({"MaxAllocatedStorage": params["MaxAllocatedStorage"]} if params.get("MaxAllocatedStorage") else {}),
-        "StorageType": params.get("StorageType") or "gp2",
-        **({"Iops": params["Iops"]} if params.get("Iops") else {}),
-        "StorageEncrypted": bool(params.get("StorageEncrypted")),
-        **({"KmsKeyId": params.get("KmsKeyId") or f"arn:aws:kms:{call.region}:{call.account}:key/aws-rds"}
-           if params.get("StorageEncrypted") else {}),
-        "PreferredBackupWindow": params.get("PreferredBackupWindow") or "06:01-06:31",
-        "BackupRetentionPeriod": retention,
-        "PreferredMaintenanceWindow": (params.get("PreferredMaintenanceWindow") or "sun:09:01-sun:09:31").lower(),
-        "DBSecurityGroups": [],
-        "VpcSecurityGroups": [{"VpcSecurityGroupId": g, "Status": "active"} for g in groups],
-        "DBParameterGroups": [{"DBParameterGroupName": parameter_group(call, params.get("DBParameterGroupName"),
-                                                                       version), "ParameterApplyStatus": "in-sync"}],
-        "OptionGroupMemberships": [
-            {"OptionGroupName": f"default:postgres-{version.split('.')[0]}", "Status": "in-sync"}
-        ],
-        "AvailabilityZone": zone,
-        **({"SecondaryAvailabilityZone": next(z for z in sorted(zones) if z != zone)} if multi_az else {}),
-        "_subnet": zones[zone],
-        "DBSubnetGroup": group,
-        "MultiAZ": multi_az,
-        "PubliclyAccessible": bool(params.get("PubliclyAccessible")),
-        "AutoMinorVersionUpgrade": params.get("AutoMinorVersionUpgrade", True),
-        "LicenseModel": "postgresql-license",
-        "PendingModifiedValues": {},
-        "ReadReplicaDBInstanceIdentifiers": [],
-        "DbInstancePort": 0,
-        "CACertificateIdentifier": params.get("CACertificateIdentifier") or "rds-ca-rsa2048-g1",
-        "DomainMemberships": [],
-        "CopyTagsToSnapshot": bool(params.get("CopyTagsToSnapshot")),
-        "MonitoringInterval": params.get("MonitoringInterval", 0),
-        **({"MonitoringRoleArn": params["MonitoringRoleArn"]} if params.get("MonitoringRoleArn") else {}),
-        "IAMDatabaseAuthenticationEnabled": bool(params.get("EnableIAMDatabaseAuthentication")),
-        "PerformanceInsightsEnabled": bool(params.get("EnablePerformanceInsights")),
-        "DeletionProtection": bool(params.get("DeletionProtection")),
-        **({"EnabledCloudwatchLogsExports": params["EnableCloudwatchLogsExports"]}
-           if params.get("EnableCloudwatchLogsExports") else {}),
-        "AssociatedRoles": [],
-        "CustomerOwnedIpEnabled": False,
-        "NetworkType": "IPV4",
-        "BackupTarget": "region",
-        "InstanceCreateTime": datetime.now(UTC),
-        "_host": f"{name}.c{hashlib.sha256(call.account.encode()).hexdigest()[:11]}.{call.region}.rds.amazonaws.com",
-    }
-
-
-def parameter_group(call: Call, wanted: str | None, version: str) -> str:
-    """The name of the instance's parameter group; one that is not there raises DBParameterGroupNotFound."""
-    default = f"default.{ENGINE}{version.split('.', maxsplit=1)[0]}"
-    if wanted not in (None, "", default):
-        found = ask(call, "rds", "DescribeDBParameterGroups", DBParameterGroupName=wanted)
-        if not found.get("DBParameterGroups"):
-            raise AwsError("DBParameterGroupNotFound", f"DBParameterGroup not found: {wanted}", 404)
-    return wanted or default
 
 
 def _begin(world: World, instance: Instance) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import AwsError
 from ..hooks import operation
 from ..quirks.catalogue import quirk
 from ..world import Call, World
 from . import rds_secrets
+from .rds_description import check_password, parameter_group, security_groups
 from .rds_engines import full_version, order, upgrade_targets
-from .rds_instances import check_password, instance_of, move, parameter_group, require_available, security_groups, shown
+from .rds_instances import instance_of, move, require_available, shown
 from .rds_store import Described, Instance, Place, RdsStore, bad_combination, rds_of, servers_of
 from .rds_subnet_groups import group_of
 
@@ -27,6 +29,11 @@ _DEFERRED = (
     "DBInstanceClass", "AllocatedStorage", "StorageType", "Iops", "MultiAZ", "EngineVersion",
     "CACertificateIdentifier", "BackupRetentionPeriod",
 )
+_HANDLED = frozenset({
+    "AllowMajorVersionUpgrade", "ApplyImmediately", "CloudwatchLogsExportConfiguration", "DBInstanceIdentifier",
+    "DBParameterGroupName", "DBSubnetGroupName", "ManageMasterUserPassword", "MasterUserPassword",
+    "MasterUserSecretKmsKeyId", "RotateMasterUserPassword", "VpcSecurityGroupIds",
+})
 _AT_ONCE = {
     "PreferredBackupWindow": "PreferredBackupWindow",
     "PreferredMaintenanceWindow": "PreferredMaintenanceWindow",
@@ -39,6 +46,10 @@ _AT_ONCE = {
     "EnableIAMDatabaseAuthentication": "IAMDatabaseAuthenticationEnabled",
     "EnablePerformanceInsights": "PerformanceInsightsEnabled",
     "PubliclyAccessible": "PubliclyAccessible",
+    "DatabaseInsightsMode": "DatabaseInsightsMode",
+    "PerformanceInsightsRetentionPeriod": "PerformanceInsightsRetentionPeriod",
+    "PerformanceInsightsKMSKeyId": "PerformanceInsightsKMSKeyId",
+    "StorageThroughput": "StorageThroughput",
 }
 
 
@@ -46,6 +57,9 @@ _AT_ONCE = {
 def modify_instance(world: World, call: Call) -> dict[str, Any]:
     place, params = rds_of(world, call), call.params
     instance = instance_of(place, params["DBInstanceIdentifier"])
+    unknown = sorted(set(params) - _HANDLED - set(_DEFERRED) - set(_AT_ONCE))
+    if unknown:
+        raise AwsError("NotImplemented", f"the sandbox does not know {', '.join(unknown)} of ModifyDBInstance", 501)
     require_available(instance)
     deferred = _checked_deferred(instance.described, params)
     at_once = _checked_at_once(call, place, instance, params)

@@ -24,7 +24,7 @@ def test_a_call_is_logged_with_who_called_what_and_how_it_ended(aws: AwsSandbox,
     assert call["user_agent"].startswith("capstan/0.1.0")
     assert call["access_key"] == account.access_key_id
     assert call["params"] == {"CidrBlock": "10.0.0.0/16"}
-    assert 0 < call["duration_ms"] < 5000
+    assert call["duration_ms"] > 0
 
 
 def test_a_refused_call_is_logged_with_its_error_code(aws: AwsSandbox, account: Account) -> None:

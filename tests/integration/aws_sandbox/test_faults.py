@@ -105,7 +105,7 @@ def test_a_delay_holds_the_answer_back(aws: AwsSandbox, account: Account, kind: 
     account.client("ec2").describe_vpcs()
     begun = time.monotonic()
     create(account)
-    assert 0.3 <= time.monotonic() - begun < 2
+    assert time.monotonic() - begun >= 0.3
     assert vpcs(account) == ["10.0.0.0/16"]
 
 

@@ -45,10 +45,10 @@ def test_a_fresh_vpc_is_not_seen_at_once(aws: AwsSandbox, account: Account) -> N
     assert [v["VpcId"] for v in ec2.describe_vpcs()["Vpcs"]] == [vpc]
 
 
-def test_a_fresh_vpc_is_seen_within_a_third_of_a_second(aws: AwsSandbox, account: Account) -> None:
+def test_a_fresh_vpc_is_seen_soon(aws: AwsSandbox, account: Account) -> None:
     ec2 = account.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    wait_for(lambda: [v["VpcId"] for v in ec2.describe_vpcs()["Vpcs"]] == [vpc], 1)
+    wait_for(lambda: [v["VpcId"] for v in ec2.describe_vpcs()["Vpcs"]] == [vpc])
 
 
 @pytest.mark.parametrize("kind", ["subnet", "internet gateway", "route table", "group", "interface"])
