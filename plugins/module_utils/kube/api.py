@@ -20,8 +20,8 @@ from .watch import WATCH_S, Cache, newer
 
 T = TypeVar("T")
 PAGE = 500
+NAMES = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 READERS = 16
-TRIED_S = 10.0
 FIRST_ANSWER_S = 6.0  # a server that never answered is given up sooner than one that did and restarts
 _UNREADABLE = (Category.DENIED, Category.RETRY, Category.LOST)
 _SILENT = ("Unreachable", "NoAnswer", "UntrustedCertificate")
@@ -46,7 +46,8 @@ class KubeApi:
         self._since: dict[str, float] = {}
         self._told: dict[str, tuple[float, str]] = {}
         self._answered = False
-        self._tried: dict[str, tuple[float, Any, dict[str, Any] | ApiError]] = {}
+        self.without: set[str] = set()  # namespaces that were missing when something was tried out in them
+        self._tried: dict[str, tuple[Any, dict[str, Any] | ApiError]] = {}
         self._secrets: set[str] = set()
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -77,6 +78,10 @@ class KubeApi:
             item.setdefault("kind", served.kind)
         return items
 
+    def names(self, served: Served, namespace: str) -> set[str]:
+        """The names of all objects of a kind in one place, whoever owns them. Raises Unreadable."""
+        return {item["metadata"]["name"] for item in self._list(served.collection(namespace), {}, NAMES)[0]}
+
     def select(self, served: Served, namespace: str, fields: str) -> list[dict[str, Any]]:
         """The objects that a field selector picks; none when they may not be listed: for messages only."""
         try:
@@ -95,7 +100,7 @@ class KubeApi:
                 raise ApiError("discover", "NoKind", words, Category.WAIT, remedy="Describe its definition, too")
             return found
 
-        return self.patiently(look)
+        return self.discovery.kind(api_version, kind) or self.patiently(look)
 
     def patiently(self, look: Callable[[], T]) -> T:
         """What `look` returns, asked again while it raises an ApiError to wait for."""
@@ -119,12 +124,12 @@ class KubeApi:
             return []
         return self.masked(text.decode(errors="replace")).splitlines()
 
-    def _list(self, path: str, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+    def _list(self, path: str, query: Mapping[str, str], accept: str = "") -> tuple[list[dict[str, Any]], str]:
         items: list[dict[str, Any]] = []
         following = ""
         while True:
             page = {"limit": str(PAGE), **query, **({"continue": following} if following else {})}
-            answer = json.loads(self._read(f"list {_tail(path)}", path, page))
+            answer = json.loads(self._read(f"list {_tail(path)}", path, page, accept))
             items += answer.get("items") or []
             following = (answer.get("metadata") or {}).get("continue", "")
             if not following:
@@ -185,13 +190,16 @@ class KubeApi:
 
     def _remember_trial(self, path: str, body: Mapping[str, Any], result: dict[str, Any] | ApiError) -> None:
         with self._lock:
-            self._tried[path] = (self._calls.runtime.monotonic(), body, result)
+            self._tried[path] = (body, result)
 
     def _tried_before(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The answer to the same dry run a moment ago (or its ApiError): a run plans each object three times."""
+        """What the same dry run answered in this run, or its ApiError: each object is planned three times.
+
+        Only for objects that are not there: what is there may have changed, and is asked for again.
+        """
         with self._lock:
-            at, tried, result = self._tried.get(path, (0.0, None, {}))
-        if self._calls.runtime.monotonic() - at > TRIED_S or tried != body:
+            tried, result = self._tried.get(path, (None, {}))
+        if tried != body:
             return None
         if isinstance(result, ApiError):
             raise result
@@ -224,8 +232,6 @@ class KubeApi:
         with self._lock:
             self._written[path] = answer
             self._tried.pop(path, None)
-            # With this there, what was missing for others may be there, too.
-            self._tried = {at: trial for at, trial in self._tried.items() if not isinstance(trial[2], ApiError)}
             self._looks.pop(path, None)
             self._since.pop(path, None)
 

@@ -81,13 +81,18 @@ def try_out(api: KubeApi, request: Request, raw: Raw | None, *, autoscaled: bool
     It cannot where the namespace is missing or going, or where this identity may read but not write.
     Raises ApiError for what the server would refuse, Conflict for another manager's fields.
     """
+    namespace = str((request.tree.get("metadata") or {}).get("namespace", ""))
+    if raw is None and namespace in api.without:
+        return None
     try:
         return send(api, request, raw, autoscaled=autoscaled, dry_run=True)
     except ApiError as error:
+        if error.category is Category.ABSENT and f'namespaces "{namespace}" not found' in error.message:
+            api.without.add(namespace)
         if error.category in (Category.DENIED, Category.ABSENT) or "is being terminated" in error.message:
             return None
-        if error.code == "Conflict" and "uid mismatch" in error.message:
-            return None  # the object that was compared is gone
+        if error.code in ("Conflict", "Invalid") and "uid" in error.message:
+            return None  # the object that was compared is gone, or another has its name
         if "exceeded quota" in error.message and raw is None:
             return None  # what this run deletes first may make room
         raise

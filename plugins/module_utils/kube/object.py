@@ -43,6 +43,7 @@ from .proposal import (
 from .readiness import readiness
 from .schema import Node, bundled_schemas, kind_problem, problems
 
+MANY = 4  # missing objects of one kind and namespace that are looked up in one list of names
 _NO_SCOPE = Scope(frozenset(), {}, {})
 
 
@@ -140,7 +141,7 @@ class KubeObject(Resource):
         ):
             found |= part
         seen = {address_of(raw) for raw in found.values()}
-        missing = [resource for address, resource in wanted.items() if address not in seen]
+        missing = _perhaps_there(api, [resource for address, resource in wanted.items() if address not in seen])
         for resource, raw in zip(missing, api.side_by_side(lambda r: r._get(api), missing), strict=True):
             if raw is not None:
                 found[resource._path(api)] = raw
@@ -254,6 +255,21 @@ class KubeObject(Resource):
     @classmethod
     def delete(cls, api: KubeApi, live: Live) -> None:
         applying.delete(api, live.id, live.raw)
+
+
+def _perhaps_there(api: KubeApi, resources: list[KubeObject]) -> list[KubeObject]:
+    """Those of `resources` that are worth a get each: of many in one place, whose names are there at all."""
+    places: dict[tuple[str, str], list[KubeObject]] = {}
+    for resource in resources:
+        places.setdefault((resource.api_version, resource.namespace), []).append(resource)
+    found: list[KubeObject] = []
+    for (_, namespace), group in places.items():
+        served = group[0]._served(api)
+        if served is None:
+            continue
+        names = api.names(served, namespace) if len(group) >= MANY else {one.name for one in group}
+        found += [one for one in group if one.name in names]
+    return found
 
 
 def _sealed(values: Mapping[str, Any]) -> dict[str, Any]:

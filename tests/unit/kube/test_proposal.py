@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.diff import diff
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.resource import READY, Live, Meta, Scope
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import Secret, Unknown
-from ansible_collections.capstan.fullstack.plugins.module_utils.kube.live import live_from_api
+from ansible_collections.capstan.fullstack.plugins.module_utils.kube.live import is_member, live_from_api
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.marks import body, labelled, leaves, normal
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.names import address_of, group_kind
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.object import KubeObject, kind_class
@@ -248,6 +248,16 @@ def test_an_object_of_the_same_name_that_nobody_applied_for_us_is_not_ours():
     del raw["metadata"]["labels"]["capstan.dev/stack"]
     live = live_of(raw, resource(CONFIG))
     assert (live.owner, live.adopt) == ("", False)
+
+
+def test_an_apply_sets_parent_and_a_controllers_copy_of_our_labels_are_no_members():
+    assert is_member(applied(CONFIG))
+    parent = applied(CONFIG)
+    parent["metadata"]["labels"]["applyset.kubernetes.io/id"] = "applyset-x-v1"
+    assert not is_member(parent)
+    copy = applied(CONFIG)
+    copy["metadata"]["ownerReferences"] = [{"kind": "Service", "uid": "s", "controller": True}]
+    assert not is_member(copy)
 
 
 def test_an_object_goes_before_its_namespace_its_apply_set_and_its_cluster():
