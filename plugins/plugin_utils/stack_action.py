@@ -93,17 +93,20 @@ class StackAction(ActionBase):
         parent = multiprocessing.parent_process()
         parent_id = parent.pid if parent is not None and parent.pid else os.getppid()
         last_words = errors_of(parent_id)
+        style = self._style(task.settings, variables)
+        hosts = variables.get("ansible_play_hosts_all") or ()
+        prefix = f"[{variables.get('inventory_hostname')}] " if style == "text" and len(hosts) > 1 else ""
         with Lifetime(parent_id, last_words) as lifetime:
 
             def say(line: Line) -> None:
                 if lifetime.stopping():  # ansible's own way may be closed already, and would block
-                    last_words(line.text)
+                    last_words(prefix + line.text)
                 else:
-                    _display.display(line.text, color=line.color or None)
+                    _display.display(prefix + line.text, color=line.color or None)
 
             progress = Progress(
                 say,
-                style=self._style(task.settings, variables),
+                style=style,
                 with_fields=not self._task.diff,
                 secrets=task.secrets,
             )

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..engine.reading import Seen
 from ..kube.applyset import ApplySet
-from ..kube.marks import BOOKKEEPING, MANAGED_BY, PART_OF
-from ..kube.names import MANAGER, group_kind
+from ..kube.marks import BOOKKEEPING, PART_OF
+from ..kube.names import MANAGED_BY, MANAGER, group_kind
 from ..kube.proposal import hidden_paths, is_secret
 
 _OURS = BOOKKEEPING | {MANAGED_BY, PART_OF}

@@ -66,12 +66,27 @@ def failure(error: CapstanError, secrets: frozenset[str]) -> dict[str, Any]:
     return {"failed": True, "msg": blanked("\n".join(lines), secrets)}
 
 
-def plan_failures(plan: Plan) -> list[str]:
+def plan_failures(plan: Plan, expected_digest: str = "") -> list[str]:
     """Why a plan cannot be carried out as it is: a line each."""
     lines = [f"{kind} cannot be read: {reason}" for kind, reason in sorted(plan.unreadable.items())]
     if plan.unplanned:
         lines.append(f"not planned, because of that: {', '.join(plan.unplanned)}")
+    if expected_digest and expected_digest != plan.digest():
+        lines.append(
+            f"expected_digest is {expected_digest[:12]}…, but this plan's is {plan.digest()[:12]}…: look at it again."
+        )
     return lines + [f"{change.refused}." for change in plan.changes if change.refused]
+
+
+def approval_notices(plan: Plan, prune_limit: int, expected_digest: str) -> list[str]:
+    """What an apply of this plan would ask for."""
+    deletes = [change for change in plan.changes if change.action == "delete" and change.writes]
+    if len(deletes) <= prune_limit or expected_digest:
+        return []
+    return [
+        f"prune would delete {len(deletes)} resources, more than prune_limit ({prune_limit}): an apply needs "
+        f"expected_digest {plan.digest()}"
+    ]
 
 
 def fitted(result: dict[str, Any], plan_path: str, stack: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..engine.calls import Calls, Patience
@@ -147,7 +147,10 @@ def _planned(task: Task, world: World, progress: Progress) -> dict[str, Any]:
     """Check mode: the plan, and a failure when it could not be made or would be refused."""
     started_s = world.runtime.monotonic()
     engine = _engine(task, world, _part(task, world), progress)
-    plan = engine.plan()
+    plan, settings = engine.plan(), task.settings
+    if settings.prune:
+        more = results.approval_notices(plan, settings.prune_limit, settings.expected_digest)
+        plan = replace(plan, notices=(*plan.notices, *more))
     progress.plan(plan)
     return {
         "changed": plan.writes,
@@ -159,7 +162,7 @@ def _planned(task: Task, world: World, progress: Progress) -> dict[str, Any]:
             "writes": engine.calls.writes,
             "retries": engine.calls.retries,
         },
-        **_failed(results.plan_failures(plan)),
+        **_failed(results.plan_failures(plan, settings.expected_digest)),
     }
 
 

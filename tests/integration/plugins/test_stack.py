@@ -166,6 +166,26 @@ def test_absent_deletes_the_stack_and_its_platform(bench: Bench) -> None:
     assert narrowed.calls == []
 
 
+def test_an_environment_on_a_shared_platform_reads_it_and_never_writes_it(bench: Bench) -> None:
+    other = {"name": "other", "platform": "shared/shop-platform"}
+    bench.play(**other)
+    early = bench.run("--check")
+    assert (early.code, early.writes) == (0, []), early.out
+    assert "the shared platform shop-platform has no aws.vpc/main (yet)" in early.out
+    refused = bench.run()
+    assert (refused.code, refused.writes) == (2, []) and "converge the platform first" in refused.out
+
+    bench.play()
+    assert bench.run("--tags", "net").code == 0
+    bench.play(**other)
+    done = bench.run("-e", "net_cidr=10.9.0.0/16")  # what it says about the platform's roles does not matter
+    assert done.code == 0, done.out
+    assert creates(done.writes) == ["CreateSecurityGroup"]
+    bench.play(**other, state="absent")
+    assert bench.run().code == 0
+    assert len(bench.account.client("ec2").describe_vpcs()["Vpcs"]) == 1
+
+
 def test_info_tells_outputs_members_lock_and_drift(bench: Bench) -> None:
     bench.play()
     bench.run()

@@ -142,6 +142,22 @@ def test_an_approved_digest_that_no_longer_fits_stops_the_run(bench: Bench) -> N
     assert run_stack(bench.task(NET, expected_digest=planned["digest"]), bench.world(), bench.progress())["changed"]
 
 
+def test_check_mode_says_what_an_apply_would_ask_for_and_fails_where_it_would_refuse(bench: Bench) -> None:
+    run_stack(bench.task(NET | NODE), bench.world(), bench.progress())
+    planned = run_stack(bench.task({}, check=True, prune=True, prune_limit=1), bench.world(), bench.progress())
+    assert "failed" not in planned
+    assert planned["notices"] == [
+        "prune would delete 2 resources, more than prune_limit (1): an apply needs expected_digest " + planned["digest"]
+    ]
+    refused = run_stack(bench.task({}, prune=True, prune_limit=1), bench.world(), bench.progress())
+    assert refused["failed"] is True and planned["digest"] in refused["msg"]
+    other = run_stack(bench.task(NET, check=True, expected_digest="0" * 64), bench.world(), bench.progress())
+    assert other["msg"].startswith("expected_digest is 000000000000…, but this plan's is ")
+    approved = bench.task({}, prune=True, prune_limit=1, expected_digest=planned["digest"])
+    assert run_stack(approved, bench.world(), bench.progress())["changed"] is True
+    assert bench.cloud.things == {}
+
+
 def test_absent_deletes_everything_in_the_order_of_its_references(bench: Bench) -> None:
     run_stack(bench.task(NET | NODE), bench.world(), bench.progress())
     result = run_stack(bench.task({}, state="absent"), bench.world(), bench.progress())
