@@ -108,7 +108,7 @@ make_environment() { # PYTHON
   if ! "$VENV/bin/python" -c 'import pip' 2> /dev/null; then "$1" -m venv --clear "$VENV"; fi
   "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
     --no-compile --require-hashes --requirement requirements.lock
-  # pip compiles one file after the other.
+  # pip compiles one file after the other. Some packages bring files for other Pythons that do not compile.
   "$VENV/bin/python" -m compileall -q -j 0 "$VENV/lib" || true
   link_tools
 }
