@@ -84,9 +84,11 @@ class PostgresServers:
         self._ca = _Authority(directory / "ca.pem")
 
     def reserve_port(self, wanted: int | None) -> int:
-        """A free port for a new server: `wanted` if nobody listens there, else one from 15432 on."""
+        """A free port for a new server: `wanted` if nobody listens there, else one of 15432 to 15831."""
         with self._lock:
-            for port in [*([wanted] if wanted else []), *range(_FIRST_PORT, _FIRST_PORT + _PORTS)]:
+            # Sandboxes beside each other begin at different ports: between this look and the server's own bind lies a while.
+            ports = [_FIRST_PORT + (os.getpid() + step) % _PORTS for step in range(_PORTS)]
+            for port in [*([wanted] if wanted else []), *ports]:
                 if port not in self._reserved and _is_free(self.address, port):
                     self._reserved.add(port)
                     return port

@@ -41,9 +41,7 @@ class KubeGate:
         self._server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -77,7 +75,7 @@ class KubeGate:
             def handle_any(self) -> None:
                 gate.pass_on(self)
 
-            do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815
+            do_GET = do_PATCH = do_POST = do_PUT = do_DELETE = handle_any
 
         return Handler
 
@@ -125,7 +123,8 @@ def control(url: str, path: str, body: Any = None) -> Any:
     """One request to the AWS sandbox's control interface."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-    connection.request("GET" if body is None else "POST", f"/_sandbox/{path}", None if body is None else json.dumps(body))
+    method, content = ("GET", None) if body is None else ("POST", json.dumps(body))
+    connection.request(method, f"/_sandbox/{path}", content)
     answer = connection.getresponse()
     text = answer.read()
     connection.close()

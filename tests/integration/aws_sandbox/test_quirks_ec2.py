@@ -266,3 +266,14 @@ def test_documented_filters_work(account: Account, ec2: Any) -> None:
     assert ec2.describe_vpcs(Filters=[{"Name": "tag-key", "Values": ["other"]}])["Vpcs"] == []
     zone = {"Name": "availability-zone", "Values": ["us-east-1b"]}
     assert [s["SubnetId"] for s in ec2.describe_subnets(Filters=[zone])["Subnets"]] == [network["subnets"][1]]
+
+
+def test_a_rule_whose_other_side_is_a_group_keeps_its_description(ec2: Any) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    group, other = make_group(ec2, vpc, "a"), make_group(ec2, vpc, "b")
+    pair = {"GroupId": other, "Description": "from b"}
+    permission = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [pair]}
+    made = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])["SecurityGroupRules"]
+    assert [rule["Description"] for rule in made] == ["from b"]
+    found = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+    assert [rule.get("Description") for rule in found if not rule["IsEgress"]] == ["from b"]
