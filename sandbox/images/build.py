@@ -19,6 +19,7 @@ from sandbox.paths import REGISTRY, Paths
 
 LAYOUT_TAG = "latest"
 AT_ONCE = 2
+KEPT = 4
 HOST_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 # Settings of this machine's pip that a build needs and an image must not keep.
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "timeout", "retries", "proxy")
@@ -83,7 +84,15 @@ def _build_image(paths: Paths, console: Console, image: Image, parent: Layout | 
             _make(paths, image, parent, layout, step)
             step.done_as(f"image {image.name} built ({_megabytes(layout.folder)} MB)")
     link(paths, layout)
+    forget_old(layout)
     return layout
+
+
+def forget_old(layout: Layout) -> None:
+    """Removes the oldest layouts of an image: the newest few stay, so that going back and forth builds nothing."""
+    others = [folder for folder in layout.folder.parent.iterdir() if folder != layout.folder]
+    for folder in sorted(others, key=lambda folder: folder.stat().st_mtime, reverse=True)[KEPT - 1:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def build_program(paths: Paths, name: str, program: Path) -> Layout:

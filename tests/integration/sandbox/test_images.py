@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from sandbox.console import Console
-from sandbox.images.build import ImageError, Layout, build_images, build_program
+from sandbox.images.build import ImageError, Layout, build_images, build_program, forget_old
 from sandbox.images.catalogue import Image
 from sandbox.paths import Paths
 
@@ -116,3 +117,12 @@ def test_a_build_that_fails_says_why_and_leaves_no_image(tmp_path: Path, program
         build_images(paths, Console(), [greeter])
     assert not list((paths.cache / "images").glob("greeter/*"))
     assert [entry.name for entry in paths.cache.iterdir()] == ["images"]
+
+
+def test_the_newest_few_forms_of_an_image_stay_in_the_cache_and_the_one_in_use_always(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("in-use", "second", "third", "fourth", "fifth")]
+    for age, folder in enumerate(reversed(folders)):
+        folder.mkdir()
+        os.utime(folder, (1000 - age, 1000 - age))
+    forget_old(Layout("greeter", folders[0]))
+    assert {folder.name for folder in tmp_path.iterdir()} == {"in-use", "fifth", "fourth", "third"}
