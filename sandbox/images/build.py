@@ -152,6 +152,9 @@ def _root_context(paths: Paths, image: Image, scratch: Path) -> Path:
     tar = paths.cache / "rootfs" / f"{rootfs.SUITE}-{rootfs.key()}.tar"
     if not tar.exists():
         rootfs.make(tar)
+        for old in tar.parent.glob("*.tar"):
+            if old != tar:
+                old.unlink()
     context = scratch / "context"
     shutil.copytree(image.folder, context)
     os.link(tar, context / "rootfs.tar") if _same_device(tar, scratch) else shutil.copy(tar, context / "rootfs.tar")
