@@ -121,7 +121,12 @@ def test_nothing_is_modified_while_it_is_not_available(rds: Any) -> None:
 def test_a_change_waits_for_the_maintenance_window(rds: Any, aws: AwsSandbox) -> None:
     create(rds)
     available(rds)
+    aws.control("POST", "clock", {"durations": {"rds.instance.modifying": 0.01, "rds.instance.backing-up": 0.01}})
     rds.modify_db_instance(**ID, DBInstanceClass="db.t3.small")
+    # By the time that another instance was made, a change that does not wait would have been over.
+    create(rds, DBInstanceIdentifier="later")
+    wait_for(lambda: rds.describe_db_instances(DBInstanceIdentifier="later")["DBInstances"][0]["DBInstanceStatus"]
+             == "available")
     assert (live(rds)["DBInstanceClass"], live(rds)["PendingModifiedValues"]) == (
         "db.t3.micro", {"DBInstanceClass": "db.t3.small"}
     )
