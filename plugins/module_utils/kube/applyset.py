@@ -18,7 +18,7 @@ from ..engine.resource import Live, Mark, Resource, Scope
 from . import applying
 from .api import KubeApi
 from .discovery import Served
-from .live import live_from_api
+from .live import live_from_api, own_stacks
 from .marks import PART_OF, SET_ID, label, note, set_id
 from .names import (
     COMPONENT,
@@ -63,7 +63,7 @@ class ApplySet(Resource):
         parents = _parents(api, scope)
         lives = [_live(api, raw) for raw in parents]
         places = sorted(_strays(api, parents, scope), key=repr)
-        selector = api.of_stacks(_owners(scope))
+        selector = api.of_stacks(own_stacks(scope))
         found: dict[str, Mapping[str, Any]] = {}
         for part in api.side_by_side(lambda place: _listed(api, place[0], place[1], selector), places):
             found |= part
@@ -141,16 +141,10 @@ def _parents(api: KubeApi, scope: Scope) -> list[dict[str, Any]]:
         return [raw for raw in found if raw is not None]
 
 
-def _owners(scope: Scope) -> frozenset[str]:
-    """The stacks whose leftovers matter: not those of a platform that is only looked at."""
-    owners = {resource.meta.owner for resource in scope.described.values()}
-    return frozenset(owners & scope.stacks) or scope.stacks
-
-
 def _strays(api: KubeApi, parents: Iterable[Mapping[str, Any]], scope: Scope) -> set[tuple[Served, str]]:
     """Kinds and namespaces that parents name and no description reads."""
     covered = {(r.group_kind, r.namespace) for r in scope.described.values() if isinstance(r, KubeObject)}
-    owners = _owners(scope)
+    owners = own_stacks(scope)
     places = {(_NAMESPACE, "")}  # one could have been made just before its set was
     for raw in parents:
         if label(raw, STACK_LABEL) in owners:

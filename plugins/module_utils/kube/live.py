@@ -68,6 +68,12 @@ def scaled_addresses(described: Iterable[Resource]) -> set[str]:
     return found
 
 
+def own_stacks(scope: Scope) -> frozenset[str]:
+    """The stacks that the run describes: not a platform that it only looks at. All of them when it describes none."""
+    owners = {resource.meta.owner for resource in scope.described.values()}
+    return frozenset(owners & scope.stacks) or scope.stacks
+
+
 def applied_by_us(raw: Raw) -> bool:
     """Did an apply of ours make it what it is?"""
     return any(hand.manager == MANAGER and hand.operation == "Apply" for hand in hands(raw))

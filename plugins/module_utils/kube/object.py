@@ -19,7 +19,7 @@ from . import applying
 from .api import KubeApi
 from .diagnosis import diagnosed
 from .discovery import Served
-from .live import foreign, is_member, live_from_api
+from .live import foreign, is_member, live_from_api, own_stacks
 from .marks import Ownership, labelled, leaves, normal, sealed
 from .names import BUILT_IN, CLUSTER_SCOPED, GroupKind, address_of, home_of
 from .paths import Leaf, owned_paths
@@ -133,6 +133,8 @@ class KubeObject(Resource):
     def read(cls, api: KubeApi, scope: Scope) -> list[Live]:
         """The stacks' objects of this kind where it is described, and whatever has a described name."""
         wanted = {a: r for a, r in scope.wanted.items() if isinstance(r, KubeObject) and not r.meta.existing}
+        if not wanted:
+            return _of_others(api, cls.group_kind, scope)
         places = sorted({(r.api_version, r.namespace) for r in wanted.values()})
         selector = api.of_stacks(scope.stacks)
         found: dict[str, Mapping[str, Any]] = {}
@@ -255,6 +257,16 @@ class KubeObject(Resource):
     @classmethod
     def delete(cls, api: KubeApi, live: Live) -> None:
         applying.delete(api, live.id, live.raw)
+
+
+def _of_others(api: KubeApi, kind: GroupKind, scope: Scope) -> list[Live]:
+    """Objects of an undescribed kind of a platform that is only looked at: for references to it."""
+    others = scope.stacks - own_stacks(scope)
+    served = api.discovery.preferred(kind.group, kind.kind) if others else None
+    if served is None:
+        return []
+    found = members(api, served.api_version, served.kind, "", api.of_stacks(others))
+    return [live_from_api(api, path, raw, scope, readiness(raw)) for path, raw in sorted(found.items())]
 
 
 def _perhaps_there(api: KubeApi, resources: list[KubeObject]) -> list[KubeObject]:

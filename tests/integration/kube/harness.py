@@ -63,6 +63,7 @@ class Cluster:
     stack: str
     kubeconfig: Path = KUBECONFIG
     providers: tuple[Any, ...] = ()  # beside Kubernetes
+    platform: str = ""  # a stack that is only looked at
     events: list[Event] = field(default_factory=list)
     _store: MemoryStore = field(default_factory=MemoryStore)
 
@@ -97,8 +98,8 @@ class Cluster:
         providers = [provider, *self.providers]
         try:
             yield Engine(
-                description=describe(link_objects(raws), providers),
-                stack=Stack(self.stack),
+                description=describe(link_objects(raws), providers, shared_platform=self.platform),
+                stack=Stack(self.stack, self.platform, bool(self.platform)),
                 providers=providers,
                 stores=lambda stack: self._store,
                 runtime=runtime,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls, Patience
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import ApiError, Unreadable
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.provider import KubeProvider
@@ -66,11 +67,11 @@ def kubeconfig_of(token: str, folder: Path) -> Path:
     return path
 
 
-def described(cluster: Cluster, *texts: str) -> list:
+def described(cluster: Cluster, *texts: str) -> list[Raw]:
     return [raw for text in texts for raw in cluster.raws(text)]
 
 
-def test_a_reader_gets_the_same_plan_although_it_may_try_nothing_out(cluster, tmp_path):
+def test_a_reader_gets_the_same_plan_although_it_may_try_nothing_out(cluster: Cluster, tmp_path: Path) -> None:
     cluster.apply(cluster.raws(PLACE, "namespace") + described(cluster, SETTINGS, BACKEND))
     cluster.kubectl("patch", "configmap", "settings", "--patch", '{"data": {"LOG_LEVEL": "debug"}}')
     everywhere = {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["get", "list"]}
@@ -84,7 +85,7 @@ def test_a_reader_gets_the_same_plan_although_it_may_try_nothing_out(cluster, tm
     assert dict(partial.unreadable) == {}
 
 
-def test_a_kind_that_may_not_be_read_is_unreadable_and_never_taken_for_absent(cluster, tmp_path):
+def test_a_kind_that_may_not_be_read_is_unreadable_and_never_taken_for_absent(cluster: Cluster, tmp_path: Path) -> None:
     cluster.apply(cluster.raws(PLACE, "namespace") + described(cluster, SETTINGS))
     some = {"apiGroups": [""], "resources": ["configmaps", "serviceaccounts"], "verbs": ["get", "list", "patch"]}
     token = account(cluster, [some])
@@ -101,7 +102,7 @@ def calls() -> Calls:
     return Calls(Threads(), lambda: None, Patience(retry_s=0.5, wait_s=0.5))
 
 
-def test_a_token_is_minted_when_it_is_needed_and_again_when_it_is_about_to_expire(cluster):
+def test_a_token_is_minted_when_it_is_needed_and_again_when_it_is_about_to_expire(cluster: Cluster) -> None:
     cluster.kubectl("create", "namespace", cluster.namespace)
     token = account(cluster, [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}])
     minted: list[str] = []
@@ -124,7 +125,7 @@ def test_a_token_is_minted_when_it_is_needed_and_again_when_it_is_about_to_expir
     assert minted == ["main", "main"]
 
 
-def test_a_token_that_is_refused_is_replaced_once(cluster):
+def test_a_token_that_is_refused_is_replaced_once(cluster: Cluster) -> None:
     cluster.kubectl("create", "namespace", cluster.namespace)
     good = account(cluster, [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}])
     tokens = ["revoked", good]
@@ -134,7 +135,7 @@ def test_a_token_that_is_refused_is_replaced_once(cluster):
     assert tokens == []
 
 
-def test_wrong_credentials_are_unreadable_and_say_what_to_check(cluster):
+def test_wrong_credentials_are_unreadable_and_say_what_to_check(cluster: Cluster) -> None:
     provider = KubeProvider(token=lambda connection: ("wrong", time.time() + 600))
     api = provider.open("main", {"endpoint": server(), "ca": ca()}, calls())
     with pytest.raises(Unreadable, match="Unauthorized") as caught:
@@ -143,14 +144,14 @@ def test_wrong_credentials_are_unreadable_and_say_what_to_check(cluster):
     assert "wrong" not in str(caught.value)
 
 
-def test_no_cluster_is_unreadable_with_its_address(cluster):
+def test_no_cluster_is_unreadable_with_its_address(cluster: Cluster) -> None:
     provider = KubeProvider(token=lambda connection: ("t", time.time() + 600))
     api = provider.open("main", {"endpoint": "https://127.0.0.1:9", "ca": ca()}, calls())
     with pytest.raises(Unreadable, match="Unreachable"):
         api.get("/api/v1/namespaces/default")
 
 
-def test_a_server_with_another_ca_is_not_trusted(cluster, tmp_path):
+def test_a_server_with_another_ca_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "another")])
     made = (
@@ -171,19 +172,20 @@ def test_a_server_with_another_ca_is_not_trusted(cluster, tmp_path):
         api.get("/api/v1/namespaces/default")
 
 
-def test_a_delete_takes_exactly_the_object_that_was_read(cluster):
+def test_a_delete_takes_exactly_the_object_that_was_read(cluster: Cluster) -> None:
     cluster.kubectl("create", "namespace", cluster.namespace)
     cluster.kubectl("create", "configmap", "a")
     api = KubeProvider(kubeconfig=KUBECONFIG).open("main", None, calls())
     path = f"/api/v1/namespaces/{cluster.namespace}/configmaps/a"
     with pytest.raises(ApiError, match="Conflict"):
         api.delete(path, "00000000-0000-0000-0000-000000000000", "Background")
-    assert api.get(path) is not None
-    api.delete(path, api.get(path)["metadata"]["uid"], "Background")
+    there = api.get(path)
+    assert there is not None
+    api.delete(path, there["metadata"]["uid"], "Background")
     assert api.get(path) is None
 
 
-def test_long_lists_are_read_page_by_page(cluster):
+def test_long_lists_are_read_page_by_page(cluster: Cluster) -> None:
     cluster.kubectl("create", "namespace", cluster.namespace)
     items = [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"a-{n}", "labels": {"page": "yes"}}}
@@ -194,6 +196,7 @@ def test_long_lists_are_read_page_by_page(cluster):
     counted = calls()
     api = KubeProvider(kubeconfig=KUBECONFIG).open("main", None, counted)
     served = api.served("v1", "ConfigMap")
+    assert served is not None
     before = counted.made
     found = api.listed(served, cluster.namespace, "page=yes", page=3)
     assert sorted(item["metadata"]["name"] for item in found) == [f"a-{n}" for n in range(7)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw
 
 from .descriptions import BACKEND, PLACE, SETTINGS
 from .harness import Cluster, actions
@@ -13,15 +15,15 @@ pytestmark = pytest.mark.cluster
 KINDS = "applyset.kubernetes.io/contains-group-kinds"
 
 
-def described(cluster: Cluster, *texts: str) -> list:
+def described(cluster: Cluster, *texts: str) -> list[Raw]:
     return cluster.raws(PLACE, "namespace") + [raw for text in texts for raw in cluster.raws(text)]
 
 
-def parent(cluster: Cluster) -> dict:
+def parent(cluster: Cluster) -> dict[str, Any]:
     return cluster.object("configmap", f"capstan-{cluster.stack}")["metadata"]
 
 
-def test_kubectl_lists_the_members_of_the_set(cluster):
+def test_kubectl_lists_the_members_of_the_set(cluster: Cluster) -> None:
     cluster.apply(described(cluster, SETTINGS))
     identity = parent(cluster)["labels"]["applyset.kubernetes.io/id"]
     selector = f"--selector=applyset.kubernetes.io/part-of={identity}"
@@ -34,7 +36,7 @@ def test_kubectl_lists_the_members_of_the_set(cluster):
     ]
 
 
-def test_kubectl_refuses_to_change_the_set(cluster):
+def test_kubectl_refuses_to_change_the_set(cluster: Cluster) -> None:
     cluster.apply(described(cluster, SETTINGS))
     manifest = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}})
     arguments = ("apply", "--prune", f"--applyset=configmaps/capstan-{cluster.stack}", "--server-side", "--filename=-")
@@ -45,7 +47,7 @@ def test_kubectl_refuses_to_change_the_set(cluster):
     assert "NotFound" in cluster.try_kubectl("get", "configmap", "other").stderr
 
 
-def test_the_record_names_every_kind_and_is_narrowed_when_one_is_gone(cluster):
+def test_the_record_names_every_kind_and_is_narrowed_when_one_is_gone(cluster: Cluster) -> None:
     cluster.apply(described(cluster, SETTINGS, BACKEND))
     assert parent(cluster)["annotations"][KINDS] == (
         "ConfigMap,Deployment.apps,Namespace,Secret,Service,ServiceAccount"
@@ -59,7 +61,7 @@ def test_the_record_names_every_kind_and_is_narrowed_when_one_is_gone(cluster):
     assert parent(cluster)["annotations"][KINDS] == "ConfigMap,Namespace,Secret,ServiceAccount"
 
 
-def test_the_record_is_wide_before_the_first_member_is_written(cluster):
+def test_the_record_is_wide_before_the_first_member_is_written(cluster: Cluster) -> None:
     """The API server's own order of versions: the parent's is below that of every member."""
     cluster.apply(described(cluster, SETTINGS, BACKEND))
     first = int(parent(cluster)["resourceVersion"])
@@ -67,7 +69,7 @@ def test_the_record_is_wide_before_the_first_member_is_written(cluster):
         assert int(cluster.object(kind, name)["metadata"]["resourceVersion"]) > first
 
 
-def test_an_object_of_a_kind_that_nothing_describes_any_more_is_still_found(cluster):
+def test_an_object_of_a_kind_that_nothing_describes_any_more_is_still_found(cluster: Cluster) -> None:
     cluster.apply(described(cluster, SETTINGS, BACKEND))
     nothing = described(cluster)
     place = cluster.namespace
@@ -80,7 +82,7 @@ def test_an_object_of_a_kind_that_nothing_describes_any_more_is_still_found(clus
     }
 
 
-def test_a_set_that_lost_its_parent_gets_it_back_with_every_kind(cluster):
+def test_a_set_that_lost_its_parent_gets_it_back_with_every_kind(cluster: Cluster) -> None:
     raws = described(cluster, SETTINGS)
     cluster.apply(raws)
     cluster.kubectl("delete", "configmap", f"capstan-{cluster.stack}")
@@ -115,7 +117,7 @@ spec: {size: 3}
 """
 
 
-def test_a_definition_and_its_objects_come_and_go_in_one_run(cluster):
+def test_a_definition_and_its_objects_come_and_go_in_one_run(cluster: Cluster) -> None:
     raws = described(cluster, DEFINITION, WIDGET)
     widget = f"kube.Widget.{cluster.namespace}.example.org/{cluster.namespace}/first"
     definition = f"kube.CustomResourceDefinition/widgets.{cluster.namespace}.example.org"

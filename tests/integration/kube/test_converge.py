@@ -7,7 +7,7 @@ import time
 
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls
-from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import describe
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw, describe
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import ApiError
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.plan import Change
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.cluster
 EVERYTHING = (PLACE, SETTINGS, BACKEND)
 
 
-def described(cluster: Cluster, *texts: str) -> list:
+def described(cluster: Cluster, *texts: str) -> list[Raw]:
     place, *rest = texts
     return cluster.raws(place, "namespace") + [raw for text in rest for raw in cluster.raws(text)]
 
 
-def test_check_on_nothing_plans_everything_and_writes_nothing(cluster):
+def test_check_on_nothing_plans_everything_and_writes_nothing(cluster: Cluster) -> None:
     offset = audit_offset()
     plan = cluster.plan(described(cluster, *EVERYTHING))
     place = cluster.namespace
@@ -45,7 +45,7 @@ def test_check_on_nothing_plans_everything_and_writes_nothing(cluster):
     assert cluster.writes_since(offset) == []
 
 
-def test_an_apply_does_what_the_check_said_and_the_next_one_does_nothing(cluster):
+def test_an_apply_does_what_the_check_said_and_the_next_one_does_nothing(cluster: Cluster) -> None:
     raws = described(cluster, *EVERYTHING)
     planned = actions(cluster.plan(raws))
     outcome = cluster.apply(raws)
@@ -57,7 +57,7 @@ def test_an_apply_does_what_the_check_said_and_the_next_one_does_nothing(cluster
     assert cluster.writes_since(offset) == []
 
 
-def test_the_same_fields_are_shown_with_and_without_a_cluster_to_ask(cluster):
+def test_the_same_fields_are_shown_with_and_without_a_cluster_to_ask(cluster: Cluster) -> None:
     raws = described(cluster, *EVERYTHING)
     offline = {c.address: dict(c.fields) for c in cluster.plan(raws).changes}
     cluster.apply(described(cluster, PLACE))
@@ -66,7 +66,7 @@ def test_the_same_fields_are_shown_with_and_without_a_cluster_to_ask(cluster):
     assert f"kube.Deployment/{cluster.namespace}/backend" in online
 
 
-def test_drift_by_hand_is_named_exactly_and_mended_exactly(cluster):
+def test_drift_by_hand_is_named_exactly_and_mended_exactly(cluster: Cluster) -> None:
     raws = described(cluster, *EVERYTHING)
     cluster.apply(raws)
     cluster.kubectl("patch", "configmap", "settings", "--patch", '{"data": {"LOG_LEVEL": "debug", "FOREIGN": "x"}}')
@@ -81,6 +81,7 @@ def test_drift_by_hand_is_named_exactly_and_mended_exactly(cluster):
     }
     settings = change(plan, f"kube.ConfigMap/{place}/settings")
     assert dict(settings.fields) == {"data.LOG_LEVEL": ("debug", "info")}
+    assert settings.live is not None
     assert settings.live.moved_by["data.LOG_LEVEL"] == "kubectl-patch"
     assert dict(change(plan, f"kube.Deployment/{place}/backend").fields) == {
         "spec.template.spec.containers[backend].image": ("127.0.0.1:5000/redis:7", "127.0.0.1:5000/pause:1")
@@ -91,7 +92,7 @@ def test_drift_by_hand_is_named_exactly_and_mended_exactly(cluster):
     assert cluster.apply(raws).changed is False
 
 
-def test_a_secret_that_was_changed_by_hand_is_mended_and_never_shown(cluster):
+def test_a_secret_that_was_changed_by_hand_is_mended_and_never_shown(cluster: Cluster) -> None:
     raws = described(cluster, PLACE, SETTINGS)
     cluster.apply(raws)
     cluster.kubectl("patch", "secret", "credentials", "--patch", '{"stringData": {"password": "battery-staple"}}')
@@ -104,7 +105,7 @@ def test_a_secret_that_was_changed_by_hand_is_mended_and_never_shown(cluster):
     assert cluster.object("secret", "credentials")["data"] == {"password": "Y29ycmVjdC1ob3JzZQ=="}
 
 
-def test_a_key_that_leaves_the_description_leaves_the_object(cluster):
+def test_a_key_that_leaves_the_description_leaves_the_object(cluster: Cluster) -> None:
     cluster.apply(described(cluster, PLACE, SETTINGS))
     less = SETTINGS.replace(', POOL: "10"', "")
     plan = cluster.plan(described(cluster, PLACE, less))
@@ -115,7 +116,7 @@ def test_a_key_that_leaves_the_description_leaves_the_object(cluster):
     assert cluster.object("configmap", "settings")["data"] == {"LOG_LEVEL": "info"}
 
 
-def test_what_is_removed_is_held_without_prune_and_deleted_with_it(cluster):
+def test_what_is_removed_is_held_without_prune_and_deleted_with_it(cluster: Cluster) -> None:
     cluster.apply(described(cluster, *EVERYTHING))
     less = described(cluster, PLACE, SETTINGS)
     plan = cluster.plan(less)
@@ -129,20 +130,20 @@ def test_what_is_removed_is_held_without_prune_and_deleted_with_it(cluster):
     assert actions(cluster.plan(less)) == {}
 
 
-def test_prune_leaves_components_alone_that_were_not_described(cluster):
+def test_prune_leaves_components_alone_that_were_not_described(cluster: Cluster) -> None:
     cluster.apply(described(cluster, *EVERYTHING))
     plan = cluster.plan(described(cluster, PLACE), complete=["namespace", "frontend"], prune=True)
     assert actions(plan) == {}
 
 
-def test_absent_deletes_everything_of_the_stack(cluster):
+def test_absent_deletes_everything_of_the_stack(cluster: Cluster) -> None:
     cluster.apply(described(cluster, *EVERYTHING))
     cluster.apply([], absent=True)
     found = cluster.try_kubectl("get", "namespace", cluster.namespace)
     assert "NotFound" in found.stderr
 
 
-def test_an_object_of_somebody_else_is_a_conflict_before_anything_is_written(cluster):
+def test_an_object_of_somebody_else_is_a_conflict_before_anything_is_written(cluster: Cluster) -> None:
     cluster.apply(described(cluster, PLACE))
     cluster.kubectl("create", "configmap", "settings", "--from-literal=LOG_LEVEL=trace")
     with pytest.raises(Exception, match="exists and carries no marks of") as caught:
@@ -151,7 +152,7 @@ def test_an_object_of_somebody_else_is_a_conflict_before_anything_is_written(clu
     assert cluster.object("configmap", "settings")["data"] == {"LOG_LEVEL": "trace"}
 
 
-def test_a_field_in_a_controllers_hands_is_reported_with_its_name_and_not_taken(cluster):
+def test_a_field_in_a_controllers_hands_is_reported_with_its_name_and_not_taken(cluster: Cluster) -> None:
     cluster.apply(described(cluster, PLACE, SETTINGS))
     theirs = {
         "apiVersion": "v1",
@@ -166,7 +167,7 @@ def test_a_field_in_a_controllers_hands_is_reported_with_its_name_and_not_taken(
     assert cluster.object("configmap", "settings")["data"]["CERTIFICATE"] == "theirs"
 
 
-def test_our_label_taken_off_by_hand_is_put_back(cluster):
+def test_our_label_taken_off_by_hand_is_put_back(cluster: Cluster) -> None:
     raws = described(cluster, PLACE, SETTINGS)
     cluster.apply(raws)
     cluster.kubectl("label", "configmap", "settings", "capstan.dev/stack-", "app.kubernetes.io/managed-by-")
@@ -176,7 +177,7 @@ def test_our_label_taken_off_by_hand_is_put_back(cluster):
     assert cluster.apply(raws).changed is False
 
 
-def test_what_cannot_change_in_place_is_replaced_and_says_why(cluster):
+def test_what_cannot_change_in_place_is_replaced_and_says_why(cluster: Cluster) -> None:
     cluster.apply(described(cluster, *EVERYTHING))
     other = BACKEND.replace("matchLabels: {app: backend}", "matchLabels: {app: web}").replace(
         "labels: {app: backend}}\n    spec", "labels: {app: web}}\n    spec"
@@ -189,7 +190,7 @@ def test_what_cannot_change_in_place_is_replaced_and_says_why(cluster):
     assert cluster.apply(raws).changed is False
 
 
-def test_a_mistake_that_only_the_server_knows_is_found_by_the_check(cluster):
+def test_a_mistake_that_only_the_server_knows_is_found_by_the_check(cluster: Cluster) -> None:
     cluster.apply(described(cluster, PLACE))
     bad = SETTINGS.replace("name: settings", "name: Settings_1")
     with pytest.raises(Exception, match="Invalid"):
@@ -203,7 +204,7 @@ def many(count: int) -> str:
     return "---\n".join(one.format(n=n) for n in range(count))
 
 
-def test_no_change_of_25_objects_costs_few_requests(cluster):
+def test_no_change_of_25_objects_costs_few_requests(cluster: Cluster) -> None:
     raws = described(cluster, *EVERYTHING, many(19))
     assert len(raws) == 25
     cluster.apply(raws)
@@ -216,13 +217,14 @@ def test_no_change_of_25_objects_costs_few_requests(cluster):
     assert seconds < 10.0
 
 
-def test_an_update_never_lands_on_an_object_that_took_the_name_meanwhile(cluster):
+def test_an_update_never_lands_on_an_object_that_took_the_name_meanwhile(cluster: Cluster) -> None:
     cluster.apply(described(cluster, PLACE, SETTINGS))
     provider = KubeProvider(kubeconfig=KUBECONFIG)
     api = provider.open("main", None, Calls(Threads(), lambda: None))
     raws = described(cluster, PLACE, SETTINGS.replace("info", "debug"))
     settings = describe(link_objects(raws), [provider]).resources[f"kube.ConfigMap/{cluster.namespace}/settings"]
     live = settings.find(api)
+    assert live is not None
     cluster.kubectl("delete", "configmap", "settings")
     cluster.kubectl("create", "configmap", "settings", "--from-literal=THEIRS=1")
     with pytest.raises(ApiError, match=r"metadata\.uid: Invalid value"):

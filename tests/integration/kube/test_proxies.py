@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls, Patience
@@ -88,18 +89,18 @@ def namespace_through(address: str) -> object:
 
 
 @pytest.mark.parametrize(("scheme", "handler"), [("http", Connect), ("socks5h", Socks)])
-def test_every_request_goes_through_the_proxy(scheme, handler):
+def test_every_request_goes_through_the_proxy(scheme: Any, handler: Any) -> None:
     with proxy(handler) as server:
         found = namespace_through(f"{scheme}://127.0.0.1:{server.server_address[1]}")
         assert found is not None
         assert server.asked == ["10.77.0.1:16443"]
 
 
-def test_a_proxy_that_is_not_there_is_unreadable():
+def test_a_proxy_that_is_not_there_is_unreadable() -> None:
     with pytest.raises(Unreadable, match="Unreachable"):
         namespace_through("http://127.0.0.1:9")
 
 
-def test_an_address_that_is_none_is_refused():
+def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidDescription, match="kube_proxy is no proxy's address"):
         namespace_through("ftp://127.0.0.1:21")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw
 
 from .descriptions import BACKEND, PLACE, SETTINGS
 from .harness import Cluster, actions, change, eventually
@@ -12,18 +13,18 @@ from .harness import Cluster, actions, change, eventually
 pytestmark = pytest.mark.cluster
 
 
-def described(cluster: Cluster, backend: str) -> list:
+def described(cluster: Cluster, backend: str) -> list[Raw]:
     return cluster.raws(PLACE, "namespace") + cluster.raws(SETTINGS) + cluster.raws(backend)
 
 
-def failure(cluster: Cluster, raws: list) -> tuple[str, float]:
+def failure(cluster: Cluster, raws: list[Raw]) -> tuple[str, float]:
     started = time.monotonic()
     outcome = cluster.converge(raws)
     assert outcome.error is not None
     return str(outcome.error), time.monotonic() - started
 
 
-def test_a_bad_image_fails_within_a_minute_while_the_old_pod_serves_on(cluster):
+def test_a_bad_image_fails_within_a_minute_while_the_old_pod_serves_on(cluster: Cluster) -> None:
     cluster.apply(described(cluster, BACKEND))
     (old,) = cluster.kubectl("get", "pods", "--output=name").split()
     bad = BACKEND.replace("pause:1", "pause:no-such-tag")
@@ -36,7 +37,7 @@ def test_a_bad_image_fails_within_a_minute_while_the_old_pod_serves_on(cluster):
     assert ready == "true"
 
 
-def test_a_failed_rollout_is_mended_in_place_and_is_told_again_until_then(cluster):
+def test_a_failed_rollout_is_mended_in_place_and_is_told_again_until_then(cluster: Cluster) -> None:
     bad = described(cluster, BACKEND.replace("pause:1", "pause:no-such-tag"))
     failure(cluster, bad)
     uid = cluster.object("deployment", "backend")["metadata"]["uid"]
@@ -54,20 +55,20 @@ CRASH = CRASH.replace(
 )
 
 
-def test_a_crashing_container_fails_with_its_last_log_lines_and_no_secret(cluster):
+def test_a_crashing_container_fails_with_its_last_log_lines_and_no_secret(cluster: Cluster) -> None:
     text, _ = failure(cluster, described(cluster, CRASH))
     assert "container backend: CrashLoopBackOff: exit code 3 (Error), 3 restarts" in text
     assert "the schema is missing, ***" in text
     assert "correct-horse" not in text
 
 
-def test_a_missing_secret_fails_by_name(cluster):
+def test_a_missing_secret_fails_by_name(cluster: Cluster) -> None:
     missing = BACKEND.replace("name: credentials, key", "name: forgotten, key")
     text, _ = failure(cluster, described(cluster, missing))
     assert 'CreateContainerConfigError: secret "forgotten" not found' in text
 
 
-def test_a_pod_that_fits_nowhere_says_so_while_it_waits(cluster):
+def test_a_pod_that_fits_nowhere_says_so_while_it_waits(cluster: Cluster) -> None:
     huge = BACKEND.replace("cpu: 0.01", "cpu: 500").replace("cpu: 1000m", "cpu: 500")
     with cluster.engine(described(cluster, huge)) as engine:
         engine._stopping = lambda: any("Unschedulable" in event.text for event in cluster.events)
@@ -89,7 +90,7 @@ spec:
 """
 
 
-def test_replicas_that_an_autoscaler_moved_are_no_drift_and_survive_an_update(cluster):
+def test_replicas_that_an_autoscaler_moved_are_no_drift_and_survive_an_update(cluster: Cluster) -> None:
     raws = described(cluster, BACKEND + SCALER)
     cluster.apply(raws)
     eventually(lambda: cluster.object("deployment", "backend")["spec"]["replicas"] == 2)
@@ -98,6 +99,7 @@ def test_replicas_that_an_autoscaler_moved_are_no_drift_and_survive_an_update(cl
     found = change(plan, f"kube.Deployment/{cluster.namespace}/backend")
     assert found.action == "none"
     assert dict(found.difference.kept) == {"spec.replicas (autoscaled)": (2, 1)}
+    assert found.live is not None
     assert found.live.moved_by["spec.replicas (autoscaled)"] == "kube-controller-manager"
     cluster.apply(described(cluster, BACKEND.replace("64Mi", "65Mi") + SCALER))
     live = cluster.object("deployment", "backend")["spec"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.mark.parametrize("path", ["api/v1", "apis/apps/v1", "apis/batch/v1", "apis/autoscaling/v2", "apis/policy/v1"])
-def test_the_shipped_schema_says_what_the_server_says(path):
+def test_the_shipped_schema_says_what_the_server_says(path: Any) -> None:
     served = trim([json.loads(Cluster("default", "none").kubectl("get", "--raw", f"/openapi/v3/{path}"))])
     shipped = bundled_schemas()
     assert served["kinds"]
@@ -29,7 +30,7 @@ def test_the_shipped_schema_says_what_the_server_says(path):
         assert shipped.definitions[name] == served["definitions"][name]
 
 
-def test_the_table_of_built_in_kinds_is_what_the_server_serves():
+def test_the_table_of_built_in_kinds_is_what_the_server_serves() -> None:
     api = KubeProvider(kubeconfig=KUBECONFIG).open("main", None, Calls(Threads(), lambda: None))
     for kind, group in BUILT_IN.items():
         served = api.discovery.preferred(group, kind)

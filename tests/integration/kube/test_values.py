@@ -30,7 +30,7 @@ spec: {ports: [{port: 5432}]}
 """
 
 
-def test_an_address_that_is_known_after_apply_fills_in_and_is_no_change_afterwards(cluster):
+def test_an_address_that_is_known_after_apply_fills_in_and_is_no_change_afterwards(cluster: Cluster) -> None:
     marker = Reference(f"kube.Service/{cluster.namespace}/db", "cluster_ip").marker()
     raws = described(cluster, SERVICE, SETTINGS.replace("LOG_LEVEL: info", f'URL: "db://{marker}:5432"'))
     settings = f"kube.ConfigMap/{cluster.namespace}/settings"
@@ -80,7 +80,7 @@ def with_secret(cluster: Cluster) -> list[Raw]:
     return [vault, *described(cluster, SETTINGS.replace("correct-horse", marker), backend)]
 
 
-def test_a_secret_reaches_the_cluster_and_nothing_else(cluster, monkeypatch):
+def test_a_secret_reaches_the_cluster_and_nothing_else(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.providers = (VaultProvider(),)
     raws = with_secret(cluster)
     outcome = cluster.apply(raws)
@@ -98,7 +98,7 @@ def test_a_secret_reaches_the_cluster_and_nothing_else(cluster, monkeypatch):
     assert [word for word in ("t0ps3cret", "r0tated", "dDBwczNjcmV0") if word in said] == []
 
 
-def test_an_existing_object_is_used_and_never_touched(cluster):
+def test_an_existing_object_is_used_and_never_touched(cluster: Cluster) -> None:
     cluster.kubectl("create", "namespace", cluster.namespace)
     cluster.kubectl("create", "configmap", "theirs", "--from-literal=A=1")
     before = cluster.object("configmap", "theirs")
@@ -111,7 +111,7 @@ def test_an_existing_object_is_used_and_never_touched(cluster):
     assert cluster.object("configmap", "theirs") == before
 
 
-def test_an_existing_object_that_is_not_there_is_named(cluster):
+def test_an_existing_object_that_is_not_there_is_named(cluster: Cluster) -> None:
     cluster.kubectl("create", "namespace", cluster.namespace)
     address = f"kube.ConfigMap/{cluster.namespace}/theirs"
     with pytest.raises(Exception, match=f"{address} is existing, but it was not found"):
@@ -119,7 +119,9 @@ def test_an_existing_object_that_is_not_there_is_named(cluster):
 
 
 @pytest.mark.parametrize("writes", range(7))
-def test_a_run_that_stops_after_any_write_leaves_nothing_that_the_next_would_not_find(cluster, writes):
+def test_a_run_that_stops_after_any_write_leaves_nothing_that_the_next_would_not_find(
+    cluster: Cluster, writes: Any
+) -> None:
     raws = described(cluster, SETTINGS, BACKEND)
     left = [writes]
 
@@ -139,7 +141,7 @@ def test_a_run_that_stops_after_any_write_leaves_nothing_that_the_next_would_not
     assert cluster.apply(raws).changed is False
 
 
-def test_the_meta_of_an_object_is_compared_as_its_marks(cluster):
+def test_the_meta_of_an_object_is_compared_as_its_marks(cluster: Cluster) -> None:
     cluster.apply(described(cluster, SETTINGS))
     protected = SETTINGS.replace(
         "metadata: {name: settings, namespace: NAMESPACE}",
@@ -152,3 +154,22 @@ def test_the_meta_of_an_object_is_compared_as_its_marks(cluster):
     assert cluster.apply(described(cluster, protected)).changed is False
     held = change(cluster.plan(described(cluster), prune=True), f"kube.ConfigMap/{cluster.namespace}/settings")
     assert "is protected and would be deleted" in held.refused
+
+
+def test_an_object_of_a_shared_platform_is_found_and_left_alone(cluster: Cluster) -> None:
+    platform = Cluster(cluster.namespace, f"{cluster.stack}-platform")
+    platform.apply(platform.raws(PLACE, "namespace") + platform.raws(SERVICE))
+    address = cluster.object("service", "db")["spec"]["clusterIP"]
+    marker = Reference(f"kube.Service/{cluster.namespace}/db", "cluster_ip").marker()
+    user = Cluster(cluster.namespace, cluster.stack, platform=platform.stack)
+    raws = user.raws(SETTINGS.replace("LOG_LEVEL: info", f"URL: {marker}"))
+    assert actions(user.plan(raws, prune=True)) == {
+        f"kube.ApplySet/{cluster.namespace}/{cluster.stack}": "create",
+        f"kube.ConfigMap/{cluster.namespace}/settings": "create",
+        f"kube.Secret/{cluster.namespace}/credentials": "create",
+        f"kube.ServiceAccount/{cluster.namespace}/backend": "create",
+    }
+    user.apply(raws, prune=True)
+    assert cluster.object("configmap", "settings")["data"]["URL"] == address
+    assert user.apply(raws, prune=True).changed is False
+    assert actions(platform.plan(platform.raws(PLACE, "namespace") + platform.raws(SERVICE), prune=True)) == {}

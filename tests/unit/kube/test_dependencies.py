@@ -110,7 +110,7 @@ def needs() -> dict[str, set[str]]:
     return dependencies(objects)
 
 
-def test_a_workload_waits_for_all_that_its_pods_use_and_all_that_guards_them():
+def test_a_workload_waits_for_all_that_its_pods_use_and_all_that_guards_them() -> None:
     assert needs()["kube.Deployment/shop/backend"] == {
         "kube.Namespace/shop",
         "kube.ServiceAccount/shop/backend",
@@ -122,11 +122,11 @@ def test_a_workload_waits_for_all_that_its_pods_use_and_all_that_guards_them():
     }
 
 
-def test_one_workload_does_not_wait_for_another():
+def test_one_workload_does_not_wait_for_another() -> None:
     assert needs()["kube.Deployment/shop/frontend"] == {"kube.Namespace/shop"}
 
 
-def test_a_binding_waits_for_its_role_and_account():
+def test_a_binding_waits_for_its_role_and_account() -> None:
     assert needs()["kube.RoleBinding/shop/backend-reads"] == {
         "kube.Namespace/shop",
         "kube.Role/shop/reader",
@@ -134,7 +134,7 @@ def test_a_binding_waits_for_its_role_and_account():
     }
 
 
-def test_an_autoscaler_waits_for_what_it_scales_and_an_ingress_for_what_it_leads_to():
+def test_an_autoscaler_waits_for_what_it_scales_and_an_ingress_for_what_it_leads_to() -> None:
     assert needs()["kube.HorizontalPodAutoscaler/shop/backend"] == {
         "kube.Namespace/shop",
         "kube.Deployment/shop/backend",
@@ -142,7 +142,7 @@ def test_an_autoscaler_waits_for_what_it_scales_and_an_ingress_for_what_it_leads
     assert needs()["kube.Ingress/shop/web"] == {"kube.Namespace/shop", "kube.Service/shop/backend"}
 
 
-def test_storage_comes_from_the_class_to_the_claim_to_the_pod():
+def test_storage_comes_from_the_class_to_the_claim_to_the_pod() -> None:
     found = needs()
     assert found["kube.PersistentVolumeClaim/shop/data"] == {"kube.Namespace/shop", "kube.StorageClass/fast"}
     assert found["kube.StatefulSet/shop/db"] == {
@@ -152,14 +152,14 @@ def test_storage_comes_from_the_class_to_the_claim_to_the_pod():
     }
 
 
-def test_a_custom_resource_waits_for_its_definition():
+def test_a_custom_resource_waits_for_its_definition() -> None:
     assert needs()["kube.Widget.example.org/shop/w"] == {
         "kube.Namespace/shop",
         "kube.CustomResourceDefinition/widgets.example.org",
     }
 
 
-def test_what_is_named_but_not_described_is_no_need():
+def test_what_is_named_but_not_described_is_no_need() -> None:
     item = yaml.safe_load(
         "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: n}, spec: {serviceAccountName: x}}"
     )

@@ -39,12 +39,14 @@ def answer(status: int, reason: str, message: str, **details: Any) -> bytes:
         (500, "InternalError", "an error on the server", Category.RETRY),
     ],
 )
-def test_an_answer_is_sorted_by_what_can_be_done_about_it(status, reason, message, category):
+def test_an_answer_is_sorted_by_what_can_be_done_about_it(
+    status: Any, reason: Any, message: Any, category: Any
+) -> None:
     error = error_from_answer("apply configmaps/a in n", status, answer(status, reason, message))
     assert (error.code, error.category, error.message) == (reason, category, message)
 
 
-def test_a_conflict_names_the_fields_and_their_managers():
+def test_a_conflict_names_the_fields_and_their_managers() -> None:
     causes = [
         {"reason": "FieldManagerConflict", "field": ".spec.replicas", "message": 'conflict with "keda" using apps/v1'},
         {
@@ -64,11 +66,11 @@ def test_a_conflict_names_the_fields_and_their_managers():
     )
 
 
-def test_an_answer_that_is_no_status_is_told_by_its_number():
+def test_an_answer_that_is_no_status_is_told_by_its_number() -> None:
     error = error_from_answer("get", 502, b"<html>Bad gateway</html>")
     assert (error.code, error.category) == ("ServiceUnavailable", Category.RETRY)
 
 
-def test_a_request_that_was_never_sent_may_be_repeated_and_one_without_an_answer_is_lost():
+def test_a_request_that_was_never_sent_may_be_repeated_and_one_without_an_answer_is_lost() -> None:
     assert unreachable("apply", "Connection refused").category is Category.RETRY
     assert no_answer("apply", "ReadTimeoutError").category is Category.LOST

@@ -31,7 +31,7 @@ data: {A: "1"}
 PLACE = "{apiVersion: v1, kind: Namespace, metadata: {name: shop}}"
 
 
-def test_each_document_is_a_resource_that_says_where_it_comes_from():
+def test_each_document_is_a_resource_that_says_where_it_comes_from() -> None:
     (place, config) = parsed(f"{PLACE}\n---\n# a comment\n---\n{CONFIG}", via="aws.eks_cluster/main")
     assert place.address == "kube.Namespace/shop"
     assert config == Raw(
@@ -51,12 +51,12 @@ def test_each_document_is_a_resource_that_says_where_it_comes_from():
     )
 
 
-def test_the_items_of_a_list_are_resources():
+def test_the_items_of_a_list_are_resources() -> None:
     text = f"{{apiVersion: v1, kind: List, items: [{PLACE}]}}"
     assert [raw.address for raw in parsed(text)] == ["kube.Namespace/shop"]
 
 
-def test_an_object_without_a_namespace_gets_the_given_one_or_is_refused():
+def test_an_object_without_a_namespace_gets_the_given_one_or_is_refused() -> None:
     text = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}"
     assert [raw.address for raw in parsed(text, namespace="shop")] == ["kube.ConfigMap/shop/a"]
     assert mistakes(text) == (
@@ -85,24 +85,24 @@ def test_an_object_without_a_namespace_gets_the_given_one_or_is_refused():
         ("{apiVersion: v1]", "did not find expected ',' or '}'."),
     ],
 )
-def test_a_mistake_is_told_with_file_and_line(text, problem):
+def test_a_mistake_is_told_with_file_and_line(text: Any, problem: Any) -> None:
     assert mistakes(text)[0] == f"roles/backend/a.yaml.j2, line 1 of what it renders to: {problem}"
 
 
-def test_an_object_that_is_there_twice_is_refused():
+def test_an_object_that_is_there_twice_is_refused() -> None:
     assert mistakes(f"{CONFIG}---{CONFIG}") == (
         "roles/backend/a.yaml.j2, line 7 of what it renders to: kube.ConfigMap/shop/settings is there twice.",
     )
 
 
-def test_dates_and_times_stay_text_and_modes_stay_octal():
+def test_dates_and_times_stay_text_and_modes_stay_octal() -> None:
     text = CONFIG.replace('"1"', "12:30").replace("\ndata:", "\nx: {day: 2026-11-22, mode: 0644, big: 1e3}\ndata:")
     (raw,) = parsed(text)
     assert raw.fields["manifest"]["data"] == {"A": "12:30"}
     assert raw.fields["manifest"]["x"] == {"day": "2026-11-22", "mode": 420, "big": "1e3"}
 
 
-def test_annotations_of_ours_say_what_the_engine_is_to_know():
+def test_annotations_of_ours_say_what_the_engine_is_to_know() -> None:
     notes = '{capstan.dev/protect: "true", capstan.dev/depends-on: "aws.db_instance/main, kube.Job/shop/seed", a: b}'
     (raw,) = parsed(CONFIG.replace("namespace: shop}", f"namespace: shop, annotations: {notes}}}"))
     assert raw.fields["protect"] is True
@@ -110,7 +110,7 @@ def test_annotations_of_ours_say_what_the_engine_is_to_know():
     assert raw.fields["manifest"]["metadata"]["annotations"] == {"a": "b"}
 
 
-def test_an_apply_set_is_added_that_every_object_of_the_namespace_waits_for():
+def test_an_apply_set_is_added_that_every_object_of_the_namespace_waits_for() -> None:
     raws = {raw.address: raw for raw in link_objects(parsed(f"{PLACE}\n---\n{CONFIG}", via="aws.eks_cluster/main"))}
     assert raws["kube.ApplySet/shop/shop"].fields == {
         "kinds": ["ConfigMap", "Namespace"],
@@ -123,7 +123,7 @@ def test_an_apply_set_is_added_that_every_object_of_the_namespace_waits_for():
     assert raws["kube.Namespace/shop"].fields["depends_on"] == []
 
 
-def test_two_stacks_in_one_namespace_have_a_set_each():
+def test_two_stacks_in_one_namespace_have_a_set_each() -> None:
     raws = link_objects(parsed(PLACE, owner="platform") + parsed(CONFIG, owner="production"))
     assert [raw.address for raw in raws if raw.address.startswith("kube.ApplySet")] == [
         "kube.ApplySet/shop/platform",
@@ -131,7 +131,7 @@ def test_two_stacks_in_one_namespace_have_a_set_each():
     ]
 
 
-def test_a_cluster_wide_object_is_in_the_set_of_the_default_namespace_whatever_else_is_described():
+def test_a_cluster_wide_object_is_in_the_set_of_the_default_namespace_whatever_else_is_described() -> None:
     role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: reader}}"
     raws = {raw.address: raw for raw in link_objects(parsed(f"{PLACE}\n---\n{role}"))}
     assert raws["kube.ClusterRole/reader"].fields["depends_on"] == ["kube.ApplySet/default/shop"]
@@ -139,12 +139,12 @@ def test_a_cluster_wide_object_is_in_the_set_of_the_default_namespace_whatever_e
     assert raws["kube.ApplySet/shop/shop"].fields["kinds"] == ["Namespace"]
 
 
-def test_other_resources_pass_through_untouched():
+def test_other_resources_pass_through_untouched() -> None:
     raw = Raw("aws.vpc/main", {"cidr": "10.0.0.0/16"}, "network", "shop")
     assert link_objects([raw]) == (raw,)
 
 
-def test_a_custom_resource_that_does_not_fit_its_definition_is_refused():
+def test_a_custom_resource_that_does_not_fit_its_definition_is_refused() -> None:
     definition = """
     {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: widgets.example.org},
      spec: {group: example.org, scope: Namespaced, names: {kind: Widget, plural: widgets},
@@ -160,12 +160,12 @@ def described(text: str) -> Any:
     return describe(link_objects(parsed(text)), [KubeProvider()])
 
 
-def test_the_engine_takes_the_linked_objects_as_its_graph():
+def test_the_engine_takes_the_linked_objects_as_its_graph() -> None:
     graph = described(f"{PLACE}\n---\n{CONFIG}")
     assert graph.needs["kube.ConfigMap/shop/settings"] == {"kube.ApplySet/shop/shop", "kube.Namespace/shop"}
 
 
-def test_every_mistake_in_a_manifest_is_found_before_any_call():
+def test_every_mistake_in_a_manifest_is_found_before_any_call() -> None:
     with pytest.raises(InvalidDescription) as caught:
         described(PLACE + "\n---\n" + CONFIG.replace("\ndata:", "\ndato: {}\nbinaryData: []\ndata:"))
     where = "kube.ConfigMap/shop/settings (roles/backend/a.yaml.j2, line 4 of what it renders to)"
@@ -175,14 +175,14 @@ def test_every_mistake_in_a_manifest_is_found_before_any_call():
     )
 
 
-def test_a_reference_inside_a_manifest_is_an_edge_of_the_graph():
+def test_a_reference_inside_a_manifest_is_an_edge_of_the_graph() -> None:
     marker = Reference("kube.Service/shop/db", "cluster_ip").marker()
     service = "{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {ports: [{port: 5432}]}}"
     graph = described("\n---\n".join([PLACE, service, CONFIG.replace('"1"', marker)]))
     assert "kube.Service/shop/db" in graph.needs["kube.ConfigMap/shop/settings"]
 
 
-def test_a_reference_to_an_output_that_does_not_exist_is_answered_with_the_nearest():
+def test_a_reference_to_an_output_that_does_not_exist_is_answered_with_the_nearest() -> None:
     marker = Reference("kube.Service/shop/db", "cluster_ipp").marker()
     service = "{apiVersion: v1, kind: Service, metadata: {name: db, namespace: shop}, spec: {ports: [{port: 5432}]}}"
     with pytest.raises(InvalidDescription, match=r'has no output "cluster_ipp"\. Did you mean "cluster_ip"'):

@@ -28,7 +28,7 @@ def pod(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "spec": spec}
 
 
-def test_items_of_associative_lists_are_named_by_their_key():
+def test_items_of_associative_lists_are_named_by_their_key() -> None:
     container = {
         "name": "web",
         "image": "i",
@@ -43,28 +43,28 @@ def test_items_of_associative_lists_are_named_by_their_key():
     }
 
 
-def test_an_atomic_list_is_one_field():
+def test_an_atomic_list_is_one_field() -> None:
     assert flat(pod(tolerations=[{"key": "a"}, {"key": "b"}])) == {"spec.tolerations": [{"key": "a"}, {"key": "b"}]}
 
 
-def test_an_atomic_map_is_one_field():
+def test_an_atomic_map_is_one_field() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": "a"}}}
     assert flat(service) == {"spec.selector": {"app": "a"}}
 
 
-def test_elements_of_a_set_are_fields_of_their_own():
+def test_elements_of_a_set_are_fields_of_their_own() -> None:
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"finalizers": ["a/b", "c/d"]}}
     assert flat(manifest) == {"metadata.finalizers[a/b]": "a/b", "metadata.finalizers[c/d]": "c/d"}
 
 
-def test_an_empty_mapping_is_a_field_and_null_is_none():
+def test_an_empty_mapping_is_a_field_and_null_is_none() -> None:
     assert flat(pod(volumes=[{"name": "t", "emptyDir": {}}], hostname=None)) == {
         "spec.volumes[t].name": "t",
         "spec.volumes[t].emptyDir": {},
     }
 
 
-def test_an_unknown_schema_keeps_mappings_apart_and_lists_whole():
+def test_an_unknown_schema_keeps_mappings_apart_and_lists_whole() -> None:
     manifest = {"apiVersion": "example.org/v1", "kind": "Widget", "spec": {"a": {"b": 1}, "c": [{"name": "x"}]}}
     assert flat(manifest) == {"spec.a.b": 1, "spec.c": [{"name": "x"}]}
 
@@ -74,7 +74,7 @@ def leaf(manifest: dict[str, Any], path: str) -> Any:
     return flatten(manifest, schemas.of(manifest["apiVersion"], manifest["kind"]), schemas)[path]
 
 
-def test_two_spellings_of_a_quantity_are_the_same_field_value():
+def test_two_spellings_of_a_quantity_are_the_same_field_value() -> None:
     def limits(cpu: Any) -> dict[str, Any]:
         return pod(containers=[{"name": "a", "resources": {"limits": {"cpu": cpu}}}])
 
@@ -83,7 +83,7 @@ def test_two_spellings_of_a_quantity_are_the_same_field_value():
     assert not leaf(limits("1000m"), path).same(leaf(limits("2"), path))
 
 
-def test_a_port_may_be_text_or_a_number():
+def test_a_port_may_be_text_or_a_number() -> None:
     def service(port: Any) -> dict[str, Any]:
         return {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80, "targetPort": port}]}}
 
@@ -91,7 +91,7 @@ def test_a_port_may_be_text_or_a_number():
     assert leaf(service("8080"), path).same(leaf(service(8080), path))
 
 
-def test_a_secret_is_compared_by_its_value_and_an_unknown_is_like_nothing():
+def test_a_secret_is_compared_by_its_value_and_an_unknown_is_like_nothing() -> None:
     def settings(value: Any) -> Any:
         return leaf({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": value}}, "data.a")
 
@@ -141,7 +141,7 @@ MANAGED: dict[str, Any] = {
 }
 
 
-def test_our_fields_are_spelled_as_in_a_flat_object():
+def test_our_fields_are_spelled_as_in_a_flat_object() -> None:
     assert owned_paths(MANAGED) == {
         "metadata.labels.app.kubernetes.io/name",
         "spec.template.spec.containers[web].image",
@@ -149,7 +149,7 @@ def test_our_fields_are_spelled_as_in_a_flat_object():
     }
 
 
-def test_others_fields_are_told_with_their_manager_and_status_is_nobodys():
+def test_others_fields_are_told_with_their_manager_and_status_is_nobodys() -> None:
     assert movers(MANAGED) == {"spec.replicas": "kubectl-edit", "metadata.finalizers[a/b]": "kubectl-edit"}
 
 
@@ -164,11 +164,11 @@ def test_others_fields_are_told_with_their_manager_and_status_is_nobodys():
         (".metadata.labels.app.kubernetes.io/name", "metadata.labels.app.kubernetes.io/name"),
     ],
 )
-def test_a_conflicts_field_is_spelled_as_ours(cause, path):
+def test_a_conflicts_field_is_spelled_as_ours(cause: Any, path: Any) -> None:
     assert path_of_cause(cause) == path
 
 
-def test_the_record_of_applied_fields_survives_its_packing():
+def test_the_record_of_applied_fields_survives_its_packing() -> None:
     packed = pack_paths({"spec.a", "spec.b[c]"})
     assert recorded_paths({"metadata": {"annotations": {"capstan.dev/applied-paths": packed}}}) == {
         "spec.a",
@@ -177,5 +177,5 @@ def test_the_record_of_applied_fields_survives_its_packing():
 
 
 @pytest.mark.parametrize("broken", ["", "no base64!", "aGVsbG8="])
-def test_a_broken_record_owns_nothing(broken):
+def test_a_broken_record_owns_nothing(broken: Any) -> None:
     assert recorded_paths({"metadata": {"annotations": {"capstan.dev/applied-paths": broken}}}) == frozenset()

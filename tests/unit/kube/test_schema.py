@@ -32,42 +32,42 @@ def deployment(**container: Any) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "n"}, "spec": spec}
 
 
-def test_a_correct_deployment_has_no_problem():
+def test_a_correct_deployment_has_no_problem() -> None:
     assert (
         check(deployment(resources={"requests": {"cpu": "500m", "memory": "1Gi"}}, ports=[{"containerPort": 80}])) == []
     )
 
 
-def test_an_unknown_field_is_named_with_its_path_and_the_nearest_name():
+def test_an_unknown_field_is_named_with_its_path_and_the_nearest_name() -> None:
     assert check(deployment(imagePulPolicy="Always")) == [
         'spec.template.spec.containers[a].imagePulPolicy: there is no such field. Did you mean "imagePullPolicy"?'
     ]
 
 
-def test_a_number_where_text_is_wanted_is_refused():
+def test_a_number_where_text_is_wanted_is_refused() -> None:
     assert check(deployment(env=[{"name": "PORT", "value": 8080}])) == [
         "spec.template.spec.containers[a].env[PORT].value is an integer; text (write it in quotes) is wanted."
     ]
 
 
-def test_a_boolean_is_no_integer():
+def test_a_boolean_is_no_integer() -> None:
     manifest = deployment()
     manifest["spec"]["replicas"] = True
     assert check(manifest) == ["spec.replicas is a boolean; an integer is wanted."]
 
 
-def test_a_missing_mandatory_field_is_named():
+def test_a_missing_mandatory_field_is_named() -> None:
     manifest = deployment()
     del manifest["spec"]["selector"]
     assert check(manifest) == ["spec lacks selector."]
 
 
-def test_a_list_where_a_mapping_is_wanted_is_refused():
+def test_a_list_where_a_mapping_is_wanted_is_refused() -> None:
     text = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: [1]}"
     assert wrong(text) == ["data is a list; a mapping is wanted."]
 
 
-def test_every_problem_is_found_in_one_go():
+def test_every_problem_is_found_in_one_go() -> None:
     found = check(deployment(imagee="x", env="y", ports=[{"containerPort": "80"}]))
     assert found == [
         'spec.template.spec.containers[a].imagee: there is no such field. Did you mean "image"?',
@@ -76,12 +76,12 @@ def test_every_problem_is_found_in_one_go():
     ]
 
 
-def test_two_items_with_one_key_are_refused():
+def test_two_items_with_one_key_are_refused() -> None:
     env = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
     assert check(deployment(env=env)) == ["spec.template.spec.containers[a].env[A] is there twice."]
 
 
-def test_quantities_may_be_numbers_or_text_and_ports_names_or_numbers():
+def test_quantities_may_be_numbers_or_text_and_ports_names_or_numbers() -> None:
     probe = {"httpGet": {"port": "http"}}
     manifest = deployment(resources={"limits": {"cpu": 1, "memory": "64Mi"}}, readinessProbe=probe)
     assert check(manifest) == []
@@ -89,14 +89,14 @@ def test_quantities_may_be_numbers_or_text_and_ports_names_or_numbers():
     assert check(manifest) == []
 
 
-def test_what_is_not_known_yet_fits_everywhere():
+def test_what_is_not_known_yet_fits_everywhere() -> None:
     marker = Reference("aws.db_instance/main", "port").marker()
     manifest = deployment(env=[{"name": "A", "value": Unknown()}, {"name": "B", "value": Secret("s")}])
     manifest["spec"]["replicas"] = marker
     assert check(manifest) == []
 
 
-def test_a_kind_in_a_wrong_version_is_answered_with_the_right_one():
+def test_a_kind_in_a_wrong_version_is_answered_with_the_right_one() -> None:
     schemas = bundled_schemas()
     assert kind_problem(schemas, "extensions/v1beta1", "Ingress") == (
         'there is no Ingress in "extensions/v1beta1"; write apiVersion: networking.k8s.io/v1.'
@@ -134,7 +134,7 @@ WIDGETS: dict[str, Any] = {
 }
 
 
-def test_a_definition_of_the_same_run_brings_its_own_schema():
+def test_a_definition_of_the_same_run_brings_its_own_schema() -> None:
     schemas = bundled_schemas().with_crds([WIDGETS])
     widget = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"siz": 1}}
     found = problems(widget, schemas.of("example.org/v1", "Widget"), schemas)
@@ -142,6 +142,6 @@ def test_a_definition_of_the_same_run_brings_its_own_schema():
     assert bundled_schemas().of("example.org/v1", "Widget") is None
 
 
-def test_status_is_not_for_descriptions():
+def test_status_is_not_for_descriptions() -> None:
     text = "{apiVersion: v1, kind: Namespace, metadata: {name: a}, status: {phase: Active}}"
     assert wrong(text) == ["status: there is no such field."]

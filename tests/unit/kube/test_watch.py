@@ -54,7 +54,7 @@ class Server:
         return Cache(self.list_all, self.stream, lambda one: str(one["metadata"]["name"]), self.closed)
 
 
-def test_the_list_and_then_every_event_are_known():
+def test_the_list_and_then_every_event_are_known() -> None:
     server = Server(item("a", 1))
     cache = server.cache()
     assert cache.ready()
@@ -70,7 +70,7 @@ def test_the_list_and_then_every_event_are_known():
     server.events.put(None)
 
 
-def test_a_watch_that_the_server_ended_goes_on_where_it_stood():
+def test_a_watch_that_the_server_ended_goes_on_where_it_stood() -> None:
     server = Server()
     cache = server.cache()
     server.events.put({"type": "BOOKMARK", "object": item("", 42)})
@@ -82,7 +82,7 @@ def test_a_watch_that_the_server_ended_goes_on_where_it_stood():
     assert cache.ready()
 
 
-def test_a_version_that_is_too_old_lists_again():
+def test_a_version_that_is_too_old_lists_again() -> None:
     server = Server(item("a", 1))
     cache = server.cache()
     assert cache.ready()
@@ -94,7 +94,7 @@ def test_a_version_that_is_too_old_lists_again():
     server.events.put(None)
 
 
-def test_a_connection_that_breaks_lists_again():
+def test_a_connection_that_breaks_lists_again() -> None:
     server = Server(item("a", 1))
     cache = server.cache()
     assert cache.ready()
@@ -104,7 +104,7 @@ def test_a_connection_that_breaks_lists_again():
     server.events.put(None)
 
 
-def test_who_may_not_watch_is_told_so_at_once():
+def test_who_may_not_watch_is_told_so_at_once() -> None:
     server = Server()
     server.refuse = ApiError("watch pods", "Forbidden", category=Category.DENIED)
     cache = server.cache()
@@ -113,7 +113,7 @@ def test_who_may_not_watch_is_told_so_at_once():
     assert time.monotonic() - started < 5
 
 
-def test_the_later_of_two_states_is_the_one_with_the_larger_version():
+def test_the_later_of_two_states_is_the_one_with_the_larger_version() -> None:
     assert newer(item("a", 100), item("a", 99))
     assert not newer(item("a", 99), item("a", 100))
     assert not newer(item("a", 5), item("a", 5))
