@@ -86,7 +86,7 @@ class PostgresServers:
     def reserve_port(self, wanted: int | None) -> int:
         """A free port for a new server: `wanted` if nobody listens there, else one of 15432 to 15831."""
         with self._lock:
-            # Sandboxes beside each other begin at different ports: between this look and the server's own bind lies a while.
+            # Sandboxes beside each other begin at different ports: the server itself binds a while after this look.
             ports = [_FIRST_PORT + (os.getpid() + step) % _PORTS for step in range(_PORTS)]
             for port in [*([wanted] if wanted else []), *ports]:
                 if port not in self._reserved and _is_free(self.address, port):
