@@ -21,7 +21,7 @@ GRACE_S = 10.0  # for calls in flight and for letting go of the lock
 _LOOK_S = 0.25
 _PR_SET_PDEATHSIG = 1
 _NUDGE_S = 0.05
-_PARENT_DIED = signal.SIGRTMIN  # above SIGTERM: of signals that came together python handles the lowest first
+PARENT_DIED = signal.SIGRTMIN  # above SIGTERM: of signals that came together python handles the lowest first
 
 
 class Lifetime:
@@ -49,12 +49,12 @@ class Lifetime:
         after the parent by itself does the same.
         """
         handlers = {
-            _PARENT_DIED: self._orphaned,
+            PARENT_DIED: self._orphaned,
             signal.SIGTERM: self._asked_to_stop,
             signal.SIGINT: self._asked_to_stop,
         }
         self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        _signal_of_parents_death(int(_PARENT_DIED))
+        _signal_of_parents_death(int(PARENT_DIED))
         threading.Thread(target=self._look_after_parent, name="capstan-parent", daemon=True).start()
         return self
 

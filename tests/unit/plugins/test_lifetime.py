@@ -133,9 +133,46 @@ def test_a_process_is_dead_only_when_that_is_certain() -> None:
     assert not is_dead(Process("x", mine.host, mine.scope, 0, ""))
 
 
-def test_a_zombie_is_dead() -> None:
+def test_a_zombie_is_dead_though_the_kernel_still_knows_it() -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
-    until(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z")
+    stat = Path(f"/proc/{child.pid}/stat")
+    until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z")
     mine = this_process()
-    assert is_dead(Process("x", mine.host, mine.scope, child.pid, "123"))
+    assert is_dead(Process("x", mine.host, mine.scope, child.pid, stat.read_text().rpartition(")")[2].split()[19]))
     child.wait()
+
+
+ALONE = """
+import os, signal, sys, time
+sys.path.insert(0, {collections!r})
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.lifetime import PARENT_DIED, Lifetime
+with Lifetime({parent}) as lifetime:
+    {body}
+    print("over", lifetime.stopping(), flush=True)
+"""
+
+
+def alone(parent: str, body: str) -> subprocess.CompletedProcess[str]:
+    """A worker whose parent is `parent` (an expression), doing `body`."""
+    script = ALONE.format(collections=str(ROOT / "collections"), parent=parent, body=body)
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_a_parent_that_died_before_the_watch_began_is_noticed() -> None:
+    ran = alone("os.getppid() + 1", "time.sleep(10)")
+    assert (ran.returncode, ran.stdout) == (137, "")
+
+
+def test_a_request_to_stop_that_comes_together_with_the_parents_death_is_heard_first() -> None:
+    both = "{PARENT_DIED, signal.SIGTERM}"
+    ran = alone(
+        "os.getppid()",
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, {both}); os.kill(os.getpid(), PARENT_DIED); "
+        f"os.kill(os.getpid(), signal.SIGTERM); signal.pthread_sigmask(signal.SIG_UNBLOCK, {both})",
+    )
+    assert (ran.returncode, ran.stdout) == (0, "over True\n")
+
+
+def test_afterwards_signals_mean_what_they_meant_before() -> None:
+    ran = alone("os.getppid()", "pass\nos.kill(os.getpid(), signal.SIGTERM)\nif True:\n    pass")
+    assert ran.returncode == -signal.SIGTERM
