@@ -32,6 +32,7 @@ class HostedZone(Resource):
 
     kind = "aws.hosted_zone"
     owned_by = "name"
+    journal = True  # keeps the token, so that a create repeated by the next run finds the first one's caller reference
     data_at_stake = "its name servers: the domain has to be delegated anew"
     outputs: ClassVar[Mapping[str, str]] = {
         "domain": "its domain",

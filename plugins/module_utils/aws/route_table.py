@@ -43,13 +43,14 @@ class RouteTable(Resource):
     """A route table, found by its tags. Its routes and its explicit associations are its own: closed sets.
 
     Not its own: the network's local route, propagated routes, and those that gateway endpoints add. A subnet that uses
-    another table is moved here in one step. Cost of reading: pages of DescribeRouteTables (filtered by the marks).
-    Source: EC2 DescribeRouteTables. Actions: ec2:DescribeRouteTables, CreateRouteTable, CreateRoute, ReplaceRoute,
-    DeleteRoute, AssociateRouteTable, ReplaceRouteTableAssociation, DisassociateRouteTable, CreateTags, DeleteTags,
-    DeleteRouteTable.
+    another table is moved here in one step. Its name is not unique, so its creation is noted in the journal. Cost of
+    reading: pages of DescribeRouteTables (filtered by the marks). Source: EC2 DescribeRouteTables. Actions:
+    ec2:DescribeRouteTables, CreateRouteTable, CreateRoute, ReplaceRoute, DeleteRoute, AssociateRouteTable,
+    ReplaceRouteTableAssociation, DisassociateRouteTable, CreateTags, DeleteTags, DeleteRouteTable.
     """
 
     kind = "aws.route_table"
+    journal = True
 
     vpc: str = attr("network it belongs to", refers_to="aws.vpc", create_only=True)
     routes: list[Route] | Unset = attr("where traffic goes, besides the network itself", unordered=True, default=UNSET)
@@ -90,6 +91,7 @@ class RouteTable(Resource):
             ClientToken=mark.token,
             TagSpecifications=tag_specifications("route-table", mark, self.tags),
             rules=RULES,
+            repeatable=False,
         )
         return str(answer["RouteTable"]["RouteTableId"])
 

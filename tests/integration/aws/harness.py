@@ -72,7 +72,7 @@ class World:
             process=Process("tester", "here", pid=os.getpid()),
             is_dead=lambda process: False,
             patience=PATIENCE,
-            options=Options(complete=frozenset({self.component}), **options),
+            options=Options(consistency_s=2.0, complete=frozenset({self.component}), **options),
         )
 
     def engine_resources(self, description: Description) -> Mapping[str, Any]:

@@ -209,7 +209,7 @@ instance = Sample(
         "final_snapshot": False,
         "tags": {"team": "data"},
     },
-    replaces={"username": "owner", "encrypted": False},
+    replaces={"username": "owner", "database": "other"},
     fixed={
         "engine": "the sandbox has one engine; as the user name: it replaces",
         "engine_version": "never goes back; its upgrade has a test of its own",
@@ -217,7 +217,7 @@ instance = Sample(
         "multi_az": "not together with a chosen zone; has a test of its own",
         "iops": "part of the storage type, the sandbox keeps no history of it",
         "kms_key": "as encryption: it replaces",
-        "database": "as the user name: it replaces",
+        "encrypted": "goes with its key",
         "port": "changed together with every rule that names it; the pure test has it",
         "subnet_group": "as the user name: it replaces",
         "zone": "a failover moves it; the pure test has it",

@@ -133,13 +133,20 @@ def _foreign_record(aws: Account, live: str) -> None:
     aws.client("route53").change_resource_record_sets(HostedZoneId=_zone_of(live), ChangeBatch=batch)
 
 
+def _record_is_gone(aws: Account, live: str) -> bool:
+    zone, name, kind, identifier = live.split("/", 3)
+    if is_refused("NoSuchHostedZone", aws.client("route53").get_hosted_zone, Id=zone):
+        return True
+    there = [(one["Name"], one["Type"], one.get("SetIdentifier", "")) for one in _sets(aws, zone)]
+    return (f"{name}.", kind, identifier) not in there
+
+
 _ZONE = {"aws.hosted_zone/main": {"domain": "example.com"}}
 
 record = Sample(
     address="aws.record/www",
     description={
         **_ZONE,
-        "aws.hosted_zone/other": {"domain": "example.org"},
         "aws.record/www": {
             "zone": "main",
             "name": "www.example.com",
@@ -151,11 +158,7 @@ record = Sample(
         },
     },
     facts=_record,
-    gone=lambda aws, live: (
-        _record(aws, live)["records"] == []
-        if not is_refused("NoSuchHostedZone", aws.client("route53").get_hosted_zone, Id=_zone_of(live))
-        else True
-    ),
+    gone=_record_is_gone,
     seen=lambda facts: {
         "names": [one["Name"] for one in facts["records"]],
         "answers": [value["Value"] for value in facts["records"][0]["ResourceRecords"]],
@@ -176,7 +179,8 @@ record = Sample(
         "owner": True,
     },
     changes={"ttl": 120, "records": ["192.0.2.3"], "weight": 20},
-    replaces={"name": "web.example.com", "type": "AAAA", "set_identifier": "green", "zone": "other"},
+    replaces={"name": "web.example.com", "type": "TXT", "set_identifier": "green"},
+    fixed={"zone": "its name has to lie in its zone"},
     drifts={
         "other answers": drift(_upsert(ResourceRecords=[{"Value": "192.0.2.66"}]), "records"),
         "another lifetime": drift(_upsert(TTL=5), "ttl"),
