@@ -189,14 +189,15 @@ class Engine:
         for address, note in notes.items():
             if now - note.at > FORGET_S:
                 self._forget(address)
-        pending = {
+        fresh = {
             address: note
             for address, note in notes.items()
             if now - note.at <= FORGET_S and address in self._description.resources
         }
-        while pending:
+        while True:
             visible = {seen.live.address for seen in snapshot.everything()}
-            pending = {address: note for address, note in pending.items() if address not in visible}
+            # All of them in one snapshot: a read that lags may lose again what an earlier one showed.
+            pending = {address: note for address, note in fresh.items() if address not in visible}
             if not pending:
                 break
             if self._runtime.monotonic() - started > self._options.consistency_s:

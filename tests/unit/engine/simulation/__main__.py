@@ -31,7 +31,7 @@ def main() -> int:
     hits: Counter[str] = Counter()
     failures: list[dict[str, object]] = []
     played = 0
-    with multiprocessing.get_context("fork").Pool(options.workers) as pool:
+    with multiprocessing.get_context("fork").Pool(options.workers, maxtasksperchild=8) as pool:
         for seed, found, problem in pool.imap_unordered(one, range(first, end), chunksize=16):
             played += 1
             hits.update(found)

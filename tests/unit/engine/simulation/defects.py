@@ -11,7 +11,7 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "lease.note(change.address, mark.token)",
         "pass",
     ),
-    "the notes of a killed run are not polled": ("run.py", "while pending:", "while False:"),
+    "the notes of a killed run are not polled": ("run.py", "while True:", "while False:"),
     "no read after a lost create": ("apply.py", "mine = self._settle(change)", "mine = None"),
     "the lease is not checked before a write": ("run.py", "            lease.check()", "            pass"),
     "a renewal counts from its end": (
