@@ -144,11 +144,14 @@ def test_wrong_credentials_are_unreadable_and_say_what_to_check(cluster: Cluster
     assert "wrong" not in str(caught.value)
 
 
-def test_no_cluster_is_unreadable_with_its_address(cluster: Cluster) -> None:
+def test_a_cluster_that_never_answered_is_given_up_before_anybody_wonders() -> None:
     provider = KubeProvider(token=lambda connection: ("t", time.time() + 600))
-    api = provider.open("main", {"endpoint": "https://127.0.0.1:9", "ca": ca()}, calls())
+    patient = Calls(Threads(), lambda: None, Patience(retry_s=60.0))
+    api = provider.open("main", {"endpoint": "https://127.0.0.1:9", "ca": ca()}, patient)
+    started = time.monotonic()
     with pytest.raises(Unreadable, match="Unreachable"):
         api.get("/api/v1/namespaces/default")
+    assert time.monotonic() - started < 15
 
 
 def test_a_server_with_another_ca_is_not_trusted(cluster: Cluster, tmp_path: Path) -> None:

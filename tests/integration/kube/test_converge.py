@@ -16,6 +16,7 @@ from ansible_collections.capstan.fullstack.plugins.module_utils.kube.provider im
 
 from .descriptions import BACKEND, PLACE, SETTINGS
 from .harness import KUBECONFIG, Cluster, actions, audit_offset, change
+from .zoo import ZOO
 
 pytestmark = pytest.mark.cluster
 EVERYTHING = (PLACE, SETTINGS, BACKEND)
@@ -230,3 +231,26 @@ def test_an_update_never_lands_on_an_object_that_took_the_name_meanwhile(cluster
     with pytest.raises(ApiError, match=r"metadata\.uid: Invalid value"):
         settings.update(api, live, Change(address=live.address, action="update", owner="", component=""))
     assert cluster.object("configmap", "settings")["data"] == {"THEIRS": "1"}
+
+
+def test_what_the_server_rewrites_in_any_common_kind_is_no_change(cluster: Cluster) -> None:
+    raws = described(cluster, PLACE, ZOO)
+    cluster.apply(raws)
+    plan = cluster.plan(raws)
+    assert {c.address: dict(c.fields) for c in plan.changes if c.action != "none"} == {}
+    assert cluster.apply(raws).changed is False
+    cluster.apply([], absent=True)
+    assert "NotFound" in cluster.try_kubectl("get", "namespace", cluster.namespace).stderr
+    assert "NotFound" in cluster.try_kubectl("get", "clusterrole", f"{cluster.namespace}-nodes").stderr
+
+
+def test_an_immutable_object_is_replaced_when_its_content_changes(cluster: Cluster) -> None:
+    head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed, namespace: NAMESPACE}\n"
+    fixed = head + "immutable: true\ndata: {A: '1'}\n"
+    cluster.apply(described(cluster, PLACE, fixed))
+    raws = described(cluster, PLACE, fixed.replace("'1'", "'2'"))
+    found = change(cluster.plan(raws), f"kube.ConfigMap/{cluster.namespace}/fixed")
+    assert (found.action, found.because) == ("replace", ("data.A (immutable)",))
+    cluster.apply(raws)
+    assert cluster.object("configmap", "fixed")["data"] == {"A": "2"}
+    assert cluster.apply(raws).changed is False
