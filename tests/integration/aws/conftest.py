@@ -12,7 +12,7 @@ import pytest
 from sandbox.aws.testing import AwsSandbox
 
 from .harness import World
-from .samples_cluster import until
+from .samples_identity import until
 
 
 @pytest.fixture(scope="session")

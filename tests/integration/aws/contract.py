@@ -47,6 +47,7 @@ class Sample:
     protected: bool = False
     outlives: bool = False  # never pruned by itself
     read_calls: Mapping[str, int] = field(default_factory=dict)  # operation -> calls with one owned
+    foreign_calls: Mapping[str, int] = field(default_factory=dict)  # … and more of them with another stack's beside it
     before: Callable[[Account], object] | None = None  # makes what no kind makes yet
 
     @property

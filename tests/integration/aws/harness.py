@@ -49,10 +49,10 @@ class World:
     component: str = "network"
     runtime: Threads = field(default_factory=lambda: Threads(24))
     events: list[Any] = field(default_factory=list)
-    provider: AwsProvider = field(init=False)  # kept, as in one long run: making its clients costs most of a test
+    provider: AwsProvider = None  # type: ignore[assignment]  # kept: making its clients costs most of a test
 
     def __post_init__(self) -> None:
-        self.provider = AwsProvider({"main": Location(self.account.id, REGION)})
+        self.provider = self.provider or AwsProvider({"main": Location(self.account.id, REGION)})
 
     def engine(self, description: Description, **options: Any) -> Engine:
         """An engine as the action plugin makes one; `options` go into its Options."""
@@ -117,3 +117,10 @@ def differences(plan: Plan) -> dict[str, tuple[str, set[str]]]:
 
 def _differs(change: Change) -> bool:
     return change.action != "none"
+
+
+def outputs(world: World, description: Description, address: str) -> dict[str, Any]:
+    """What others may refer to of a live resource."""
+    change = world.plan(description).of(address)
+    assert change is not None and change.live is not None
+    return {"id": change.live.id, **change.live.outputs}

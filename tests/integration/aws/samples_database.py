@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.aws.testing import Account
 
 from .contract import Sample, drift, scrubbed, tags_of
-from .samples_cluster import trusting, until
+from .samples_identity import trusting, until
 from .samples_network import SUBNETS, VPC, is_refused
 
 

@@ -191,7 +191,8 @@ record = Sample(
         ),
     },
     others_at_work={"somebody else's record": _foreign_record},
-    read_calls={"ListHostedZones": 1, "ListResourceRecordSets": 3},
+    read_calls={"ListHostedZones": 1, "ListResourceRecordSets": 2},
+    foreign_calls={"ListResourceRecordSets": 1},  # the other zone's page
 )
 
 
@@ -205,6 +206,7 @@ def _routed(name: str, fields: dict[str, Any], **parts: Any) -> Sample:
         gone=record.gone,
         seen=lambda facts: scrubbed(facts["records"][0], "Name"),
         read_calls={"ListHostedZones": 1, "ListResourceRecordSets": 2},
+        foreign_calls={"ListResourceRecordSets": 1},
         **parts,
     )
 

@@ -10,12 +10,12 @@ from sandbox.aws.testing import Account
 
 from .contract import Sample, drift, scrubbed, sort_tags, tags_of
 
-VPC = {"aws.vpc/main": {"cidr": "10.0.0.0/16"}}
-SUBNETS = {
+VPC: dict[str, dict[str, Any]] = {"aws.vpc/main": {"cidr": "10.0.0.0/16"}}
+SUBNETS: dict[str, dict[str, Any]] = {
     "aws.subnet/a": {"vpc": "main", "cidr": "10.0.1.0/24", "zone": "us-east-1a"},
     "aws.subnet/b": {"vpc": "main", "cidr": "10.0.2.0/24", "zone": "us-east-1b"},
 }
-GATEWAY = {"aws.internet_gateway/main": {"vpc": "main"}}
+GATEWAY: dict[str, dict[str, Any]] = {"aws.internet_gateway/main": {"vpc": "main"}}
 
 
 def is_refused(code: str, call: Any, **params: Any) -> bool:

@@ -194,18 +194,25 @@ def test_a_protected_kind_refuses_to_be_pruned_by_name(converged: Converged, sam
     assert live_id(world, sample)
 
 
-@every_sample
-def test_reading_costs_what_the_kind_says(converged: Converged, sample: Sample) -> None:
-    world = converged.of(sample)
+def read_calls(world: World, sample: Sample) -> dict[str, int]:
+    """The calls that one read of the sample's kind takes."""
     described = dict(world.engine_resources(sample.description))
     wanted = {a: r for a, r in described.items() if a.partition("/")[0] == sample.kind}
     scope = Scope(frozenset({world.stack}), wanted, {}, described)
+    calls = [
+        call["operation"] for call in world.watch(lambda: world.with_api(lambda a: KINDS[sample.kind].read(a, scope)))
+    ]
+    return {operation: calls.count(operation) for operation in calls}
 
-    def read(api: Any) -> Any:
-        return KINDS[sample.kind].read(api, scope)
 
-    calls = [call["operation"] for call in world.watch(lambda: world.with_api(read))]
+@every_sample
+def test_reading_costs_what_the_kind_says_however_much_others_have(converged: Converged, sample: Sample) -> None:
+    world = converged.of(sample)
+    assert read_calls(world, sample) == sample.read_calls
 
-    assert {operation: calls.count(operation) for operation in sorted(set(calls))} == dict(
-        sorted(sample.read_calls.items())
-    )
+    World(world.account, stack="other", provider=world.provider).converge(sample.description)
+
+    foreign = {
+        operation: sample.read_calls.get(operation, 0) + more for operation, more in sample.foreign_calls.items()
+    }
+    assert read_calls(world, sample) == {**sample.read_calls, **foreign}
