@@ -24,7 +24,7 @@ if shutil.which("kubectl") is None:  # testinfra calls it by this name
 def aws() -> Callable[[str], Any]:
     """Service -> boto3 client of the account that the environment leads to."""
     session = boto3.Session()
-    return lambda service: session.client(service)
+    return session.client
 
 
 @pytest.fixture(scope="session")

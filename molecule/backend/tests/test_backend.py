@@ -60,9 +60,7 @@ def test_migrations_ran_before_it(pod: Callable[..., Host]) -> None:
 
 
 def test_a_user_goes_through_the_service_into_the_database(service: Host) -> None:
-    made = service.run(
-        f"""{FETCH} http://backend/api/users '{{"name": "Ada", "email": "ada@molecule.example.com"}}'"""
-    )
+    made = service.run(f"""{FETCH} http://backend/api/users '{{"name": "Ada", "email": "ada@molecule.example.com"}}'""")
     assert json.loads(made.stdout)["email"] == "ada@molecule.example.com", made.stderr
     listed = json.loads(service.run(f"{FETCH} http://backend/api/users").stdout)
     assert [one["name"] for one in listed["items"]] == ["Ada"]

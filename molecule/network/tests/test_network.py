@@ -69,7 +69,9 @@ def test_only_the_public_route_table_leads_to_the_internet(ec2: Any, subnets: di
     for table in tables:
         tier = tags(table)["capstan:address"].removeprefix("aws.route_table/")
         users = sorted(names[one["SubnetId"]] for one in table["Associations"] if "SubnetId" in one)
-        ways = [(one["DestinationCidrBlock"], one["GatewayId"]) for one in table["Routes"] if one["GatewayId"] != "local"]
+        ways = [
+            (one["DestinationCidrBlock"], one["GatewayId"]) for one in table["Routes"] if one["GatewayId"] != "local"
+        ]
         found[tier] = (users, ways)
     assert found == {
         "public": (["public-a", "public-b"], [("0.0.0.0/0", gateway["InternetGatewayId"])]),

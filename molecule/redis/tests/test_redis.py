@@ -62,9 +62,7 @@ def test_only_the_backend_may_come(live: Any) -> None:
     assert way["ports"] == [{"port": 6379, "protocol": "TCP"}]
 
 
-def test_what_was_written_outlives_the_pod(
-    kubectl: Callable[..., str], pod: Callable[..., Host], server: Host
-) -> None:
+def test_what_was_written_outlives_the_pod(kubectl: Callable[..., str], pod: Callable[..., Host], server: Host) -> None:
     assert server.run("redis-cli set session:1 open").stdout.strip() == "OK"
     kubectl("delete", "pod", "redis-0", "--namespace", NAMESPACE, "--wait=true")
     kubectl("rollout", "status", "statefulset/redis", "--namespace", NAMESPACE, "--timeout=120s")

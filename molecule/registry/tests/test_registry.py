@@ -22,7 +22,9 @@ def ecr(aws: Any) -> Any:
 def repositories(ecr: Any) -> dict[str, dict[str, Any]]:
     found = ecr.describe_repositories()["repositories"]
     return {
-        item["repositoryName"]: item for item in found if item["repositoryName"].startswith("molecule-registry-platform-")
+        item["repositoryName"]: item
+        for item in found
+        if item["repositoryName"].startswith("molecule-registry-platform-")
     }
 
 

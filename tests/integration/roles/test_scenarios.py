@@ -43,7 +43,7 @@ ONE_FIELD = (
     Spoiled("network", RESOURCES, "port: 443", "port: 8443", "test_each_group_lets_in_only_who_comes_before_it"),
     Spoiled("identity", RESOURCES, "max_session_s: {{ max_session_s }}", "max_session_s: 3600", "further_role"),
     Spoiled("cluster", RESOURCES, "disk_gib: {{ group.disk_gib | default(20) }}", "disk_gib: 20", "the_node_group"),
-    Spoiled("registry", RESOURCES, "immutable_tags: {{ registry_immutable_tags", "immutable_tags: {{ false", "tags_stay"),
+    Spoiled("registry", RESOURCES, "{{ registry_immutable_tags", "{{ false", "tags_stay"),
     Spoiled("database", RESOURCES, "backup_days: {{ database_backup_days }}", "backup_days: 1", "backups_are_kept"),
     Spoiled("dns", RESOURCES, "ttl: {{ record.ttl | default(300) }}", "ttl: 300", "plain_records_answer"),
     Spoiled("namespace", "templates/manifests/network.yaml.j2", "[Ingress, Egress]", "[Ingress]", "nothing_goes_in"),

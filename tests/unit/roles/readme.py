@@ -75,8 +75,10 @@ def readme(role: str) -> str:
     wanted = actions(kinds(role))
     if wanted:
         parts += ["## IAM actions that it needs", ", ".join(f"`{action}`" for action in wanted) + "."]
-        parts += ["Besides these, every run needs `sts:GetCallerIdentity` and the actions of its lock, "
-                  "`ssm:GetParametersByPath`, `ssm:PutParameter` and `ssm:DeleteParameter`."]
+        parts += [
+            "Besides these, every run needs `sts:GetCallerIdentity` and the actions of its lock, "
+            "`ssm:GetParametersByPath`, `ssm:PutParameter` and `ssm:DeleteParameter`."
+        ]
     example = (ROOT / "molecule" / role / "converge.yml").read_text().removeprefix("---\n")
     parts += ["## Example", f"The play of its [Molecule scenario](../../molecule/{role}):"]
     parts += [f"```yaml\n{example.rstrip()}\n```"]
