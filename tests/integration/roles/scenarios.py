@@ -75,7 +75,7 @@ def copy_of_the_collection(folder: Path) -> Path:
     """A checkout whose roles can be spoiled: everything else is the one that is tested."""
     tree = folder / "tree"
     tree.mkdir()
-    for name in ("plugins", "meta", "galaxy.yml", "pyproject.toml", "sandbox"):
+    for name in ("plugins", "meta", "galaxy.yml", "pyproject.toml"):
         (tree / name).symlink_to(ROOT / name)
     for name in ("roles", "molecule"):
         shutil.copytree(ROOT / name, tree / name)

@@ -15,29 +15,40 @@ pytestmark = pytest.mark.cluster
 
 @dataclass(frozen=True)
 class Spoiled:
-    """One wrong thing in a template, and the test of the scenario that notices it. No `old`: the file is emptied."""
+    """One wrong thing in a role (`file`: `old` becomes `new`), and the test of its scenario that notices it. Without a
+    file all templates of the role are emptied."""
 
     role: str
-    file: str
-    old: str
-    new: str
-    noticed_by: str
+    file: str = ""
+    old: str = ""
+    new: str = ""
+    noticed_by: str = ""
+
+    def spoil(self, role: Path) -> None:
+        """Spoils the role in the folder `role`."""
+        if not self.file:
+            for template in role.glob("templates/**/*.j2"):
+                template.write_text("")
+            return
+        text = (role / self.file).read_text()
+        assert self.old in text
+        (role / self.file).write_text(text.replace(self.old, self.new, 1))
 
 
 RESOURCES = "templates/resources.yml.j2"
 EMPTIED = (
-    Spoiled("network", RESOURCES, "", "", "test_there_is_one_vpc_with_names_for_its_instances"),
-    Spoiled("identity", RESOURCES, "", "", "test_there_are_these_roles_and_no_others"),
-    Spoiled("cluster", RESOURCES, "", "", "test_the_control_plane_runs_the_wanted_version"),
-    Spoiled("registry", RESOURCES, "", "", "test_each_image_has_a_repository"),
-    Spoiled("database", RESOURCES, "", "", "test_it_is_a_small_postgresql_15"),
-    Spoiled("dns", RESOURCES, "", "", "test_the_zone_is_public_and_says_what_it_is_for"),
-    Spoiled("namespace", "templates/manifests/namespace.yaml.j2", "", "", "test_it_carries_its_labels"),
-    Spoiled("settings", "templates/manifests/settings.yaml.j2", "", "", "test_app_config_holds_what_is_no_secret"),
-    Spoiled("postgres", "templates/manifests/postgres.yaml.j2", "", "", "test_it_listens_on_5432"),
-    Spoiled("redis", "templates/manifests/redis.yaml.j2", "", "", "test_it_listens_on_6379_and_is_version_7"),
-    Spoiled("backend", "templates/manifests/backend.yaml.j2", "", "", "test_it_listens_on_8080_and_9090"),
-    Spoiled("frontend", "templates/manifests/frontend.yaml.j2", "", "", "test_it_listens_on_80"),
+    Spoiled("network", noticed_by="test_there_is_one_vpc_with_names_for_its_instances"),
+    Spoiled("identity", noticed_by="test_there_are_these_roles_and_no_others"),
+    Spoiled("cluster", noticed_by="test_the_control_plane_runs_the_wanted_version"),
+    Spoiled("registry", noticed_by="test_each_image_has_a_repository"),
+    Spoiled("database", noticed_by="test_it_is_a_small_postgresql_15"),
+    Spoiled("dns", noticed_by="test_the_zone_is_public_and_says_what_it_is_for"),
+    Spoiled("namespace", noticed_by="test_it_carries_its_labels"),
+    Spoiled("settings", noticed_by="test_app_config_holds_what_is_no_secret"),
+    Spoiled("postgres", noticed_by="test_it_listens_on_5432"),
+    Spoiled("redis", noticed_by="test_it_listens_on_6379_and_is_version_7"),
+    Spoiled("backend", noticed_by="test_it_listens_on_8080_and_9090"),
+    Spoiled("frontend", noticed_by="test_it_listens_on_80"),
 )
 ONE_FIELD = (
     Spoiled("network", RESOURCES, "port: 443", "port: 8443", "test_each_group_lets_in_only_who_comes_before_it"),
@@ -80,13 +91,10 @@ def test_a_scenario_passes(scenario: str, variables: dict[str, str], tmp_path: P
     assert " passed in " in run.text
 
 
-@pytest.mark.parametrize("spoiled", CHOSEN, ids=lambda one: f"{one.role}-{'field' if one.old else 'emptied'}")
+@pytest.mark.parametrize("spoiled", CHOSEN, ids=lambda one: f"{one.role}-{'field' if one.file else 'emptied'}")
 def test_a_spoiled_role_is_noticed(spoiled: Spoiled, variables: dict[str, str], tmp_path: Path) -> None:
     tree = copy_of_the_collection(tmp_path)
-    file = tree / "roles" / spoiled.role / spoiled.file
-    text = file.read_text()
-    assert spoiled.old in text
-    file.write_text(text.replace(spoiled.old, spoiled.new, 1) if spoiled.old else "")
+    spoiled.spoil(tree / "roles" / spoiled.role)
     (tmp_path / "state").mkdir()
     run = molecule(tree, "test", spoiled.role, variables, tmp_path / "state")
     assert run.code != 0

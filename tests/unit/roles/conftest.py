@@ -64,6 +64,19 @@ def render(name: str, *, check: bool, **more: Any) -> Environment:
     return Environment(variables, Renderer(loader, variables, names, manifests).render(uses))
 
 
+def describe(role: str, **variables: Any) -> dict[str, Any]:
+    """What one role describes with these variables, in the namespace "shop": address -> fields or manifest."""
+    loader = DataLoader()
+    loader.set_basedir(str(ROOT / "playbooks"))
+    given = {"stack_name": "shop", "namespace_name": "shop", "ansible_check_mode": True, **variables}
+
+    def manifests(text: str, component: str, owner: str, source: str) -> Sequence[Raw]:
+        return parse_manifests(text, component=component, owner=owner, source=source)
+
+    rendering = Renderer(loader, given, platform_of("shop", "own"), manifests).render([RoleUse(role)])
+    return {raw.address: raw.fields.get("manifest", raw.fields) for raw in rendering.raws}
+
+
 @pytest.fixture(scope="session")
 def environment() -> Callable[[str], Environment]:
     """Name of an inventory -> the environment, as a plan sees it."""
