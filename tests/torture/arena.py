@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -77,27 +78,38 @@ class Arena:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     # -- runs ---------------------------------------------------------------------------------------------------
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """`ansible-playbook` of the sandbox's inventory under this stack's name; its pid is in `pid_file`."""
+    def start(
+        self,
+        *arguments: str,
+        inventory: str = "inventories/sandbox",
+        variables: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """`ansible-playbook` of an inventory; its pid is in `pid_file`. The sandbox's runs under this stack's name."""
         self._runs += 1
-        environment = {
+        given = {
             **os.environ,
             **self.aws.environment(),
             "CAPSTAN_RUN": f"{self.stack}-{self._runs}",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            **(environment or {}),
         }
-        environment.pop("KUBECONFIG", None)
-        variables = {"stack_name": self.stack, "frontend_service_type": "ClusterIP", "frontend_node_port": 0}
-        command = ["ansible-playbook", "-i", "inventories/sandbox", "playbooks/site.yml", "-e", json.dumps(variables)]
+        given.pop("KUBECONFIG", None)
+        own = {"stack_name": self.stack, "frontend_service_type": "ClusterIP", "frontend_node_port": 0}
+        extra = json.dumps({**(own if inventory == "inventories/sandbox" else {}), **(variables or {})})
+        command = ["ansible-playbook", "-i", inventory, "playbooks/site.yml", "-e", extra, *arguments]
         log = (self._folder / f"run-{self._runs}.log").open("w")
-        process = subprocess.Popen(
-            [*command, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, text=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=given, stdout=log, stderr=subprocess.STDOUT, text=True)
         log.close()
         self.pid_file.write_text(str(process.pid))
         return process
+
+    @property
+    def run_name(self) -> str:
+        """What the last run's processes carry in their environment (CAPSTAN_RUN)."""
+        return f"{self.stack}-{self._runs}"
 
     @property
     def pid_file(self) -> Path:
