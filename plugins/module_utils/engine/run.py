@@ -19,6 +19,7 @@ from .reading import Reader, Sessions, Snapshot, Stack
 from .resource import Provider
 from .runtime import Runtime
 
+_USERS = "users/"  # keys in a platform's store: the environments of other inventories that use it
 FORGET_S = 900.0  # after that a create is visible to every read, or it never happened
 
 __all__ = ["Engine", "Options", "Outcome", "Stack"]
@@ -120,20 +121,24 @@ class Engine:
         """Plan, and make it so. Raises what keeps it from starting; what fails on the way is in the outcome."""
         planner = self._planner(self._read(), check=False)
         plan = planner.plan()
-        self._refuse(plan)
         self._say("planned", data={"plan": plan})
+        self._refuse(plan)
         if not plan.writes and not plan.waits:
             return self._outcome(plan, self._idle(planner))
         if not plan.writes:
             return self._outcome(plan, self._apply(plan, planner))
+        self._keep_used_platform()
         try:
             notes = self._acquire(plan)
+            self._register()
             again = self._planner(self._read_again(plan, planner.snapshot, notes), check=False)
             plan_now = again.plan()
             self._refuse(plan_now)
             if plan_now.digest() != plan.digest():
                 self._say("planned", "the plan was made again under the lock", data={"plan": plan_now})
-            return self._outcome(plan_now, self._apply(plan_now, again))
+            applied = self._apply(plan_now, again)
+            self._unregister(applied)
+            return self._outcome(plan_now, applied)
         finally:
             self._release()
 
@@ -171,6 +176,28 @@ class Engine:
             self._leases[stack] = lease
             self._say("locked", stack)
         return notes
+
+    # -- who uses a platform -----------------------------------------------------------------------------------
+    def _keep_used_platform(self) -> None:
+        """A platform goes only when no environment of another inventory is on it any more."""
+        if not self._options.absent or not self._stack.platform or self._stack.shared:
+            return
+        entries = self._stores(self._stack.platform).entries()
+        users = sorted(key.removeprefix(_USERS) for key in entries if key.startswith(_USERS))
+        if users:
+            raise Refused(
+                f"platform {self._stack.platform} is still used by {', '.join(users)}. Nothing was deleted. "
+                "Destroy these environments first."
+            )
+
+    def _register(self) -> None:
+        """An environment on a shared platform leaves its name there before its first write."""
+        if self._stack.shared and not self._options.absent:
+            self._stores(self._stack.platform).create(f"{_USERS}{self._stack.name}", "uses this platform")
+
+    def _unregister(self, applied: Applied) -> None:
+        if self._stack.shared and self._options.absent and not applied.failures and applied.halted is None:
+            self._stores(self._stack.platform).remove(f"{_USERS}{self._stack.name}")
 
     def _release(self) -> None:
         leases, self._leases = self._leases, {}
