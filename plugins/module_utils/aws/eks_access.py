@@ -65,6 +65,11 @@ def _entry(principal: Any, kind: str, groups: Iterable[str], policies: Mapping[s
     }
 
 
+def is_made_by_eks(entry: Mapping[str, Any]) -> bool:
+    """EKS makes an entry for the role of each managed node group by itself."""
+    return bool(entry["type"] != "STANDARD")
+
+
 def _policy_arn(name: str) -> str:
     return name if name.startswith("arn:") or "capstan-ref(" in name else f"{_POLICY}{name}"
 

@@ -13,7 +13,7 @@ from ..engine.resource import Live, Mark, Resource, Scope
 from ..engine.values import UNSET, Unset
 from .api import Api
 from .eks import RULES, WAITS, name_of, readiness, retag, update_in_turn
-from .eks_access import Access, Entries, canonical, change_entries, link_access, read_entries
+from .eks_access import Access, Entries, canonical, change_entries, is_made_by_eks, link_access, read_entries
 from .marks import all_tags, is_ours, marks_of, name_prefixes, own_tags
 from .shapes import given
 
@@ -79,7 +79,9 @@ class EksCluster(Resource):
         "where access is looked up; only towards API", default=UNSET
     )
     creator_admin: bool | Unset = attr("whoever creates it becomes administrator", create_only=True, default=UNSET)
-    access: list[Access] | Unset = attr("who else gets access", open_set=True, unordered=True, default=UNSET)
+    access: list[Access] | Unset = attr(
+        "who else gets access", open_set=True, unordered=True, usual=is_made_by_eks, default=UNSET
+    )
     service_cidr: str | Unset = attr("IPv4 block of its services", create_only=True, default=UNSET)
     kms_key: str | Unset = attr("ARN of the KMS key that encrypts its secrets", create_only=True, default=UNSET)
     support: Literal["STANDARD", "EXTENDED"] | Unset = attr("what happens when its version runs out", default=UNSET)

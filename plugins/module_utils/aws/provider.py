@@ -46,7 +46,7 @@ class AwsProvider:
         self._locations = dict(locations)
         self._user_agent = user_agent
         self._lock = threading.Lock()
-        self._opened: dict[str, _Clients] = {}
+        self._opened: dict[str, _Clients | CapstanError] = {}
 
     def kind(self, name: str) -> type[Resource] | None:
         return KINDS.get(name)
@@ -57,17 +57,27 @@ class AwsProvider:
     def open(self, location: str, connection: Mapping[str, Any] | None, calls: Calls) -> Api:
         """The API at `location`, its account verified once. Raises CapstanError for a wrong account or credentials."""
         with self._lock:
-            clients = self._opened.get(location)
-            if clients is None:
-                clients = _Clients(self._location(location), self._user_agent)
-                clients.verify(calls)
-                self._opened[location] = clients
+            if location not in self._opened:
+                self._opened[location] = self._verified(location, calls)
+            clients = self._opened[location]
+        if isinstance(clients, CapstanError):
+            raise clients
         return Api(clients, calls)
+
+    def _verified(self, location: str, calls: Calls) -> _Clients | CapstanError:
+        """The location's clients; the error is remembered, too, so that it is found and told once."""
+        clients = _Clients(self._location(location), self._user_agent)
+        try:
+            clients.verify(calls)
+        except CapstanError as error:
+            return error
+        return clients
 
     def eks_token(self, location: str, cluster: str) -> tuple[str, float]:
         """(token, seconds that it stays valid) for the API server of `cluster` (its name) at `location`."""
         with self._lock:
-            clients = self._opened.get(location) or _Clients(self._location(location), self._user_agent)
+            known = self._opened.get(location)
+        clients = known if isinstance(known, _Clients) else _Clients(self._location(location), self._user_agent)
         return eks_token(clients.client("sts"), cluster), float(VALID_FOR_S)
 
     def _location(self, alias: str) -> Location:

@@ -44,7 +44,12 @@ class SecurityGroup(Resource):
         "what may come in", unordered=True, open_set=True, closed_by="exclusive", default=UNSET
     )
     egress: list[Rule] | Unset = attr(
-        "what may go out", unordered=True, open_set=True, closed_by="exclusive", default=UNSET
+        "what may go out",
+        unordered=True,
+        open_set=True,
+        closed_by="exclusive",
+        usual=wording.is_default_egress,
+        default=UNSET,
     )
     exclusive: bool | Unset = attr(
         "no other rules than these: others' are removed", normalise=never_compared, default=UNSET

@@ -97,6 +97,11 @@ def identity(rule: Canonical) -> tuple[Any, ...]:
     return (rule["protocol"], rule["from_port"], rule["to_port"], rule["other"])
 
 
+def is_default_egress(rule: Canonical) -> bool:
+    """The rule that EC2 gives every new group: everything may go out."""
+    return rule["protocol"] == "-1" and rule["other"] == "0.0.0.0/0" and not rule["description"]
+
+
 def rule_problems(where: str, rule: Mapping[str, Any]) -> Iterable[str]:
     """What is wrong with a rule beyond its types."""
     given = [name for name in _SOURCES if rule.get(name)]

@@ -45,8 +45,9 @@ def diff(desired: Mapping[str, Any], live: Live | None, meaning: Callable[[str],
             continue
         _compare(name, value, live, meaning(name), desired, found)
     for name, entries in live.foreign.items():
-        if name not in found.foreign and entries and not _closed(meaning(name), desired):
+        if name not in desired and entries and not _closed(meaning(name), desired):
             found.foreign[name] = entries
+    found.foreign = {name: rest for name, all_ in found.foreign.items() if (rest := _unusual(all_, meaning(name)))}
     because = tuple(sorted(name for name in found.fields if meaning(name).create_only))
     return Difference(found.fields, because, found.kept, found.foreign)
 
@@ -86,6 +87,10 @@ def _compare_open_set(
         found.fields[name] = (ours + foreign, wanted_entries + strangers)
     if strangers:
         found.foreign[name] = tuple(strangers)
+
+
+def _unusual(entries: tuple[Any, ...], meaning: Field) -> tuple[Any, ...]:
+    return tuple(entry for entry in entries if meaning.usual is None or not meaning.usual(entry))
 
 
 def _closed(meaning: Field, desired: Mapping[str, Any]) -> bool:

@@ -32,6 +32,7 @@ class Field:
     floor: bool = False  # may only grow: a larger live value is fine
     version_prefix: bool = False  # "15" accepts "15.7"
     open_set: bool = False  # foreign entries are kept and listed
+    usual: Callable[[Any], bool] | None = None  # foreign entries that the service itself makes: not listed
     closed_by: str = ""  # name of a boolean field that turns the open set into a closed one
 
 

@@ -101,3 +101,10 @@ def test_a_tag_is_cleared_by_null_and_others_stay() -> None:
     assert differing({"a": None}, {"a": "1", "theirs": "2"}, open_set=True) == {
         "f": ({"a": "1", "theirs": "2"}, {"theirs": "2"})
     }
+
+
+def test_an_entry_that_the_service_makes_by_itself_is_not_listed_as_foreign() -> None:
+    live = Live(address="sim.x/a", id="1", fields={"out": []}, foreign={"out": ("default", "theirs")})
+    meaning = Field(doc="", open_set=True, usual=lambda entry: entry == "default")
+    assert diff({}, live, lambda name: meaning).foreign == {"out": ("theirs",)}
+    assert diff({"out": []}, live, lambda name: meaning).foreign == {"out": ("theirs",)}
