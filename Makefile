@@ -10,7 +10,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 WITH_SANDBOX = eval "$$($(ROOT) $(BIN)/python -m sandbox env)" &&
 
-.PHONY: help up down env status test torture lint bench
+.PHONY: help up down env status test test-lifecycle torture lint bench
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,23 +30,28 @@ env: ## print the variables that point AWS and Kubernetes clients at the sandbox
 status: ## whose sandbox runs, and whether it serves
 	@$(ROOT) $(BIN)/python -m sandbox status
 
-test: ## every test but the full kill sweep
+test: ## every test but the full kill sweep and the sandbox's own life cycle
 	@sandbox/bootstrap.sh --tests
-	@$(ROOT) $(BIN)/python -m sandbox up
-	@$(ROOT) $(BIN)/python -m pytest -m 'not sandbox_lifecycle and not torture'
+	@$(ROOT) $(BIN)/python -m sandbox up --with-applications
+	@$(ROOT) $(BIN)/python -m sandbox.images
+	@$(ROOT) tests/run.sh
 
-torture: ## kill the playbook at every API call, before and after
+test-lifecycle: ## start, kill and remove the sandbox itself; only while none runs
 	@sandbox/bootstrap.sh --tests
-	@$(ROOT) $(BIN)/python -m sandbox up
-	@$(ROOT) $(BIN)/python -m pytest -m torture
+	@$(ROOT) $(BIN)/python -m pytest -m sandbox_lifecycle tests/integration/sandbox
+
+torture: ## kill the playbook at every API call, before and after (hours)
+	@sandbox/bootstrap.sh --tests
+	@$(ROOT) $(BIN)/python -m sandbox up --with-applications
+	@CAPSTAN_TORTURE=all $(ROOT) $(BIN)/python -m pytest -s tests/torture
 
 lint: ## style, types, playbooks
 	@sandbox/bootstrap.sh --tests
 	@ruff check .
-	@mypy sandbox plugins app/backend/backend tests
-	@ansible-lint --profile production
+	@mypy sandbox plugins tests/unit tests/torture
+	@MYPYPATH=app/backend mypy app/backend/backend
+	@ansible-lint
 
-bench: ## times of the no-change run against other tools
+bench: ## times of a run that has nothing to do, as ratios (needs `make up`)
 	@sandbox/bootstrap.sh --tests
-	@$(ROOT) $(BIN)/python -m sandbox up
-	@$(ROOT) $(BIN)/python -m pytest -s tests/bench
+	@$(WITH_SANDBOX) $(ROOT) $(BIN)/python -m tests.bench
