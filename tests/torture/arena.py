@@ -146,7 +146,7 @@ class Arena:
 
     # -- what is there ------------------------------------------------------------------------------------------
     def kubectl(self, *arguments: str) -> str:
-        command = [self._state.state / "bin" / "kubectl", "--kubeconfig", self._state.kubeconfig, *arguments]
+        command = [str(self._state.state / "bin" / "kubectl"), "--kubeconfig", str(self._state.kubeconfig), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def inventory(self) -> Counter[str]:
