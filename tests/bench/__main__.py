@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def main() -> None:
         folder = Path(name)
         plan = folder / "plan.json"
         seconds(*site, "-e", f"stack_plan_path={plan}")
-        resources = len(json.loads(plan.read_text())["plan"])
+        resources = int(re.findall(r"all (\d+) resources", json.loads(plan.read_text())["summary"])[0])
         runs = {
             "one debug task": ("-i", "localhost,", str(empty_play(folder, 1))),
             f"{resources} debug tasks": ("-i", "localhost,", str(empty_play(folder, resources))),

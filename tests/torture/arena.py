@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Kill:
-    """How to kill there: `mode` before (not carried out) or after (answer lost); the whole `tree` or the parent alone."""
+    """How to kill there: `mode` before (not carried out) or after (answer lost); the whole `tree` or its root alone."""
 
     target: Target
     mode: str
