@@ -130,7 +130,8 @@ class _Clients:
 
     def _why_not(self, error: ApiError) -> str:
         if error.code == "Unreachable":
-            return f"no AWS API: {error.message.strip()} Check the network, and AWS_ENDPOINT_URL if it is set."
+            why = error.message.strip().rstrip(".")
+            return f"no AWS API: {why}. Check the network, and AWS_ENDPOINT_URL if it is set."
         if error.code in CREDENTIAL_CODES:
             return (
                 f"the AWS credentials are not accepted ({error.operation}: {error.code}. {error.message.strip()}). "

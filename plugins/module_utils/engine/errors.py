@@ -3,7 +3,7 @@
 CapstanError
 ├── InvalidDescription   the inventory or a template is wrong: found before anything is touched
 ├── ApiError             an API refused, lost or never answered a call
-│   └── Unreadable       a kind cannot be read: never taken for "absent"
+│   └── Unreadable       a kind cannot be read: never taken for "absent"; UnreadablePlan: so nothing is done
 ├── Conflict             something that is not ours stands where we would create
 ├── PlanMoved            the world moved since the plan was made or approved
 ├── LockHeld             another run holds the stack
@@ -60,6 +60,13 @@ class ApiError(CapstanError):
 
 class Unreadable(ApiError):
     """What is live cannot be seen: denied, disabled or unreachable. Nothing that depends on it is planned."""
+
+
+class UnreadablePlan(Unreadable):
+    """A plan with gaps is not carried out. `message`: whole sentences that say which, and why."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(eq=False)

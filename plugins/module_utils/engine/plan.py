@@ -95,6 +95,22 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+NAMED = 5  # of many addresses: what a reader takes in; the plan's `unplanned` has them all
+
+
+def gaps_of(plan: Plan) -> list[str]:
+    """What could not be read, a line for each reason however many kinds it concerns, and what that leaves unplanned."""
+    kinds: dict[str, list[str]] = {}
+    for kind, reason in sorted(plan.unreadable.items()):
+        kinds.setdefault(reason, []).append(kind)
+    lines = [f"{', '.join(names)} cannot be read: {reason}." for reason, names in kinds.items()]
+    if plan.unplanned:
+        more = len(plan.unplanned) - NAMED
+        tail = f" and {more} more" if more > 0 else ""
+        lines.append(f"not planned, because of that: {', '.join(plan.unplanned[:NAMED])}{tail}")
+    return lines
+
+
 def _canonical(change: Change) -> list[Any]:
     live = {} if change.live is None else {"id": change.live.id, "readiness": change.live.readiness.state}
     desired: dict[str, Any] = {}

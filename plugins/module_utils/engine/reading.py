@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .calls import Calls
@@ -182,7 +182,7 @@ class Reader:
             existing = {a: r.find(api) for a, r in scope.wanted.items() if r.meta.existing}
             return Snapshot({group: list(lives)}, existing)
         except ApiError as error:  # whatever the reason: not seen is never taken for absent
-            return Snapshot({group: []}, unreadable={group: f"{error.operation}: {error.code}. {error.message}"})
+            return Snapshot({group: []}, unreadable={group: str(replace(error, resource="")).rstrip(".")})
 
     def connection(self, via: str, snapshot: Snapshot) -> Mapping[str, Any] | None:
         """The outputs of the live resource through which an API is reached; None while it is not there (yet).

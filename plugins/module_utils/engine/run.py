@@ -9,11 +9,11 @@ from typing import Any
 from .apply import Applied, Applier
 from .calls import Calls, Patience
 from .description import Description
-from .errors import ApplyFailed, CapstanError, Refused, Unreadable
+from .errors import ApplyFailed, CapstanError, Refused, UnreadablePlan
 from .events import Emit, Event
 from .lease import Lease, Note, Process, Store
 from .operations import deadlock
-from .plan import Plan
+from .plan import Plan, gaps_of
 from .planning import Options, Planner
 from .reading import Reader, Sessions, Snapshot, Stack
 from .resource import Provider
@@ -145,8 +145,8 @@ class Engine:
     def _refuse(self, plan: Plan) -> None:
         """Raises before anything is written when this plan must not be carried out."""
         if plan.unreadable:
-            kinds = "; ".join(f"{kind}: {reason}" for kind, reason in sorted(plan.unreadable.items()))
-            raise Unreadable(operation="read", code="Unreadable", message=kinds, remedy="Nothing was written")
+            gaps = "\n".join([*gaps_of(plan), "Nothing was written."])
+            raise UnreadablePlan(operation="read", code="Unreadable", message=gaps)
         refused = [change.refused for change in plan.changes if change.refused]
         if refused:
             raise Refused(". ".join(refused) + ". Nothing was written.")

@@ -46,6 +46,7 @@ class KubeApi:
         self._since: dict[str, float] = {}
         self._told: dict[str, tuple[float, str]] = {}
         self._answered = False
+        self._silent: ApiError | None = None  # why a server that never answered was given up
         self.without: set[str] = set()  # namespaces that were missing when something was tried out in them
         self._tried: dict[str, tuple[Any, dict[str, Any] | ApiError]] = {}
         self._secrets: set[str] = set()
@@ -139,12 +140,15 @@ class KubeApi:
         started = self._calls.runtime.monotonic()
 
         def send() -> bytes:
+            if self._silent is not None:  # dozens of reads must not each find out again
+                raise self._silent
             try:
                 answer = self._client.request(operation, "GET", path, query, accept=accept or "application/json")
             except ApiError as error:
                 late = self._calls.runtime.monotonic() - started > FIRST_ANSWER_S
                 if error.code in _SILENT and late and not self._answered:
-                    raise replace(error, category=Category.FATAL) from None
+                    self._silent = replace(error, category=Category.FATAL)
+                    raise self._silent from None
                 raise _at_once(error) from None
             self._answered = True
             return answer

@@ -102,7 +102,7 @@ class Client:
                     retries=False,
                 )
             except (HTTPError, OSError) as error:
-                raise _sorted(operation, error) from error
+                raise _sorted(operation, self._access.server, error) from error
             # A token may have been revoked or the clock been wrong: one fresh token, once.
             if answer.status == 401 and attempt == 0 and self._access.renew(identity):
                 answer.release_conn()
@@ -129,12 +129,12 @@ def _pool(access: Access) -> urllib3.PoolManager:
         raise InvalidDescription(f"kube_proxy is no proxy's address: {access.proxy}") from error
 
 
-def _sorted(operation: str, error: BaseException) -> Exception:
+def _sorted(operation: str, server: str, error: BaseException) -> Exception:
     """Was it sent at all? That decides whether a write may have happened."""
     if isinstance(error, MaxRetryError) and error.reason is not None:
         error = error.reason
     if isinstance(error, SSLError) and isinstance(error.args[0] if error.args else None, ssl.SSLCertVerificationError):
         return untrusted(operation, str(error))
     if isinstance(error, (NewConnectionError, ConnectTimeoutError, ProxyError)):
-        return unreachable(operation, str(error).rpartition(": ")[2])
+        return unreachable(operation, f"{server}: {str(error).rpartition(': ')[2]}")
     return no_answer(operation, type(error).__name__)

@@ -97,9 +97,9 @@ def _short(value: Any) -> str:
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}… ({len(text)} characters)"
 
 
-def summary(counts: Mapping[str, int], *, done: bool = False) -> str:
+def summary(counts: Mapping[str, int], *, done: bool = False, unplanned: int = 0) -> str:
     """`Plan: 41 to create, 0 to update, …` (`No changes …`); with `done` what was done."""
-    if not done and not any(number for action, number in counts.items() if action != "none"):
+    if not done and not unplanned and not any(number for action, number in counts.items() if action != "none"):
         unchanged = counts.get("none", 0)
         return (
             f"No changes: all {unchanged} resources are as described." if unchanged else "No changes: nothing is there."
@@ -112,4 +112,6 @@ def summary(counts: Mapping[str, int], *, done: bool = False) -> str:
         parts.append(f"{counts['held']} no longer described (prune is off)")
     if not done:
         parts.append(f"{counts.get('none', 0)} unchanged")
+    if unplanned:
+        parts.append(f"{unplanned} not planned")
     return f"{head}: {', '.join(parts)}."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..engine.events import Event
-from ..engine.plan import Plan
+from ..engine.plan import Plan, gaps_of
 from .plan_text import COLORS, Line, plan_lines, summary
 from .shown import blanked, entries
 
@@ -164,11 +164,9 @@ class Progress:
                 self._line(line.text, line.color)
             for notice in plan.notices:
                 self._line(f"  note: {notice}", "cyan")
-            for kind, reason in sorted(plan.unreadable.items()):
-                self._line(f"    ? {kind} cannot be read: {reason}", "red")
-            if plan.unplanned:
-                self._line(f"    ? not planned, because of that: {', '.join(plan.unplanned)}", "red")
-            self._line(summary(plan.counts()))
+            for gap in gaps_of(plan):
+                self._line(f"    ? {gap}", "red")
+            self._line(summary(plan.counts(), unplanned=len(plan.unplanned)))
 
     def end(self, counts: Mapping[str, int], needs: Mapping[str, Iterable[str]], stats: Mapping[str, float]) -> None:
         """Prints what was done and where the time went; nothing when nothing was done."""

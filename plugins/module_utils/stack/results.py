@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.errors import CapstanError, InvalidDescription
-from ..engine.plan import Plan, outlook
+from ..engine.plan import Plan, gaps_of, outlook
 from ..engine.values import plain
 from .plan_text import summary
 from .shown import blanked, differences, entries
@@ -39,7 +39,7 @@ def planned(plan: Plan, secrets: frozenset[str]) -> dict[str, Any]:
         "plan": entries(plan, secrets),
         "diff": differences(plan, secrets),
         "digest": plan.digest(),
-        "summary": summary(plan.counts()),
+        "summary": summary(plan.counts(), unplanned=len(plan.unplanned)),
         "counts": plan.counts(),
         "unreadable": dict(sorted(plan.unreadable.items())),
         "unplanned": list(plan.unplanned),
@@ -68,9 +68,7 @@ def failure(error: CapstanError, secrets: frozenset[str]) -> dict[str, Any]:
 
 def plan_failures(plan: Plan, expected_digest: str = "") -> list[str]:
     """Why a plan cannot be carried out as it is: a line each."""
-    lines = [f"{kind} cannot be read: {reason}" for kind, reason in sorted(plan.unreadable.items())]
-    if plan.unplanned:
-        lines.append(f"not planned, because of that: {', '.join(plan.unplanned)}")
+    lines = gaps_of(plan)
     if expected_digest and expected_digest != plan.digest():
         lines.append(
             f"expected_digest is {expected_digest[:12]}…, but this plan's is {plan.digest()[:12]}…: look at it again."
