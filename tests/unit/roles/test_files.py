@@ -109,3 +109,10 @@ def test_only_passwords_are_secrets_and_all_of_them_are() -> None:
     hidden = {name for role in ALL for name, option in options(specs(role)["options"]) if option.get("no_log")}
     named = {name for role in ALL for name, _ in options(specs(role)["options"]) if "password" in name}
     assert hidden == named == {"settings_database_password", "settings_redis_password"}
+
+
+def test_the_overview_has_every_variable_that_roles_and_playbooks_share() -> None:
+    files = [*ROLES.glob("*/tasks/main.yml"), *(ROOT / "playbooks").glob("*.yml")]
+    used = {name for file in files for name in re.findall(r"\bstack_\w+", file.read_text())}
+    described = set(re.findall(r"^\| `(stack_\w+)`", (ROLES / "README.md").read_text(), re.MULTILINE))
+    assert used == described
