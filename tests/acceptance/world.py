@@ -89,6 +89,10 @@ class World(Arena):
         assert ran.writes == [], ran.out
         return ran
 
+    @property
+    def gate_ca(self) -> Path:
+        return self._state.pki / "ca.crt"
+
     # -- what is there, read by boto3 and kubectl -------------------------------------------------------------------
     def tagged(self, items: list[dict[str, Any]], address: str) -> dict[str, Any]:
         """The one item of an EC2 answer that carries `address`."""
@@ -198,10 +202,10 @@ def until(condition: Callable[[], Any], limit_s: float = 60.0) -> None:
 
 
 def message(out: str) -> str:
-    """A failed run's message, without the source lines that ansible prints around it."""
-    found = re.search(r"FAILED! => (\{.*\})$", out, re.MULTILINE)
+    """A failed run's message, without what ansible prints around it."""
+    found = re.search(r"^\[ERROR\]: Task failed: Action failed: (.*?)\nOrigin: ", out, re.MULTILINE | re.DOTALL)
     assert found, out
-    return str(json.loads(found[1])["msg"])
+    return found[1].strip()
 
 
 def fresh(folder: Path) -> str:
