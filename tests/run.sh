@@ -1,28 +1,41 @@
 #!/usr/bin/env bash
-# Every test but the full kill sweep and the sandbox's own life cycle. Two groups run side by side, because one computes
-# and the other mostly waits for pods; the second one's output follows when the first has ended.
+# Every test but the full kill sweep and the sandbox's own life cycle. Three groups run side by side, because some compute
+# and others mostly wait for pods; what each printed follows as it ends, with a sign of life in between.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+not_here='not sandbox_lifecycle'
 
-pods() { # needs the cluster; one after the other, because its volumes and namespaces are shared
-  pytest -q -m 'cluster and not sandbox_lifecycle and not torture' --timeout=900 tests/integration tests/acceptance tests/torture
+engine_and_service() {
+  pytest -q --timeout=1800 tests/unit app/backend/tests
 }
-computing() { # the page, the service, the engine, the AWS kinds
+page_and_aws() {
   app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null && app/frontend/node.sh run check \
-    && pytest -q -n 2 --dist loadfile -m 'not cluster and not sandbox_lifecycle and not torture' --timeout=1800 \
-      tests/unit tests/integration app/backend/tests \
+    && pytest -q -m "not cluster and $not_here" --timeout=900 tests/integration \
     && python -m tests.e2e.local pytest -q tests/e2e
 }
+pods() { # one after the other: the cluster's volumes and ports are shared
+  pytest -q -m "cluster and $not_here" --timeout=900 tests/integration tests/acceptance tests/torture
+}
 
-pods > "$log" 2>&1 &
-waiting=$!
-computing
-computed=$?
-echo '… and the tests that need the cluster:'
-tail -n +1 -f --pid="$waiting" "$log"
-wait "$waiting"
-waited=$?
-((computed == 0 && waited == 0))
+groups=(engine_and_service page_and_aws pods)
+failed=()
+declare -A pids
+for group in "${groups[@]}"; do
+  "$group" > "$logs/$group" 2>&1 &
+  pids[$group]=$!
+done
+began=$SECONDS
+for group in "${groups[@]}"; do
+  while kill -0 "${pids[$group]}" 2> /dev/null; do
+    for _ in {1..16}; do kill -0 "${pids[$group]}" 2> /dev/null && sleep 0.5; done
+    printf '%5d s  %s\n' $((SECONDS - began)) "$(tail -qn1 "$logs"/* | cut -c1-60 | tr '\n' ' ')"
+  done
+  wait "${pids[$group]}" || failed+=("$group")
+  echo "==> $group"
+  cat "$logs/$group"
+done
+if ((${#failed[@]})); then echo "failed: ${failed[*]}"; exit 1; fi
+echo "all groups passed in $((SECONDS - began)) s"

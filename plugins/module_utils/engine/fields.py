@@ -116,11 +116,18 @@ def _check_typed_dict(value: Any, hint: Any, where: str) -> list[str]:
         return [f"{where} is {_name(value)}; a mapping is wanted."]
     hints = typing.get_type_hints(hint)
     problems = [f'{where} has no field "{key}".{nearest(str(key), hints)}' for key in value if key not in hints]
-    problems += [f'{where} lacks "{key}".' for key in sorted(hint.__required_keys__ - set(value))]
+    problems += [f'{where} lacks "{key}".' for key in sorted(_required(hint) - set(value))]
     for key, item in value.items():
         if key in hints:
             problems += check(item, hints[key], f"{where}.{key}")
     return problems
+
+
+def _required(hint: Any) -> set[str]:
+    """The keys that a TypedDict wants; its own `__required_keys__` misses NotRequired in postponed annotations."""
+    hints = typing.get_type_hints(hint, include_extras=True)
+    marked = {key for key, each in hints.items() if get_origin(each) is typing.NotRequired}
+    return set(hint.__required_keys__) - marked
 
 
 def _name(value: Any) -> str:

@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     Rule(Category.RETRY, code="ServerTimeout"),
     Rule(Category.RETRY, code="Timeout"),
     Rule(Category.RETRY, code="ServiceUnavailable"),
+    Rule(Category.FATAL, code="InternalError", message="failed to create typed patch object"),  # a wrong type
     Rule(Category.RETRY, code="InternalError"),
     Rule(Category.RETRY, code="StorageReadinessFailed"),
     Rule(

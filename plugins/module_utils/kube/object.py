@@ -41,7 +41,7 @@ from .proposal import (
     without_server,
 )
 from .readiness import readiness
-from .schema import Node, bundled_schemas, kind_problem, problems
+from .schema import Node, bundled_schemas, kind_problem, problems, worded
 
 MANY = 4  # missing objects of one kind and namespace that are looked up in one list of names
 _NO_SCOPE = Scope(frozenset(), {}, {})
@@ -100,8 +100,10 @@ class KubeObject(Resource):
         return linked if isinstance(linked.get("manifest", UNSET), Unset) else _sealed(linked)
 
     def with_values(self, values: Mapping[str, Any]) -> typing.Self:
-        unset = isinstance(values.get("manifest", UNSET), Unset)
-        return super().with_values(values if unset else _sealed(values))
+        if isinstance(values.get("manifest", UNSET), Unset):
+            return super().with_values(values)
+        manifest = worded(values["manifest"], self.manifest, self._node(), bundled_schemas())
+        return super().with_values(_sealed({**values, "manifest": manifest}))
 
     @property
     def touches_platform(self) -> bool:

@@ -131,6 +131,23 @@ def problems(value: Any, node: Node | None, schemas: Schemas, where: str = "") -
     return checker(value, node, schemas, where) if checker else []
 
 
+def worded(value: Any, before: Any, node: Node | None, schemas: Schemas) -> Any:
+    """`value` with text where the schema wants text and a reference gave a number. `before`: with its references.
+
+    What the template itself wrote as a number is left, so that `problems` tells of it.
+    """
+    node = schemas.resolved(node)
+    if isinstance(value, Mapping) and isinstance(before, Mapping):
+        return {k: worded(item, before.get(k), schemas.child(node, str(k)), schemas) for k, item in value.items()}
+    if isinstance(value, list) and isinstance(before, (list, tuple)) and len(before) == len(value):
+        items = schemas.items(node)
+        return [worded(item, other, items, schemas) for item, other in zip(value, before, strict=True)]
+    plain_text = node is not None and node.get("type") == "string" and node.get("format") is None
+    if plain_text and _stands_for_something(before) and isinstance(value, (int, float)):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    return value
+
+
 def _stands_for_something(value: Any) -> bool:
     """Unknowns, references and markers have no type yet."""
     if isinstance(value, (Unknown, Reference)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls
@@ -13,6 +13,13 @@ from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors im
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.fields import attr
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.resource import Resource
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import UNSET, Reference, Unset
+
+
+class Route(TypedDict):
+    """One route."""
+
+    to: str
+    by: NotRequired[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,7 @@ class Net(Resource):
 
     cidr: str = attr("IPv4 block", create_only=True)
     zones: list[str] | Unset = attr("zones", default=UNSET)
+    routes: list[Route] | Unset = attr("routes", default=UNSET)
     peer: str | Unset = attr("another one", refers_to="toy.net", default=UNSET)
 
 
@@ -100,3 +108,11 @@ def test_what_a_shared_platform_may_provide_is_kept_for_reading() -> None:
 def test_null_clears_an_optional_field_but_not_a_mandatory_one() -> None:
     assert describe([Raw("toy.net/a", {"cidr": "x", "zones": None}, "n", "p")], [Toys()]).resources
     assert problems(a={"cidr": None}) == ["toy.net/a (role network): cidr is null (None); text is wanted."]
+
+
+def test_a_nested_field_is_checked_to_full_depth() -> None:
+    assert describe([Raw("toy.net/a", {"cidr": "x", "routes": [{"to": "y"}]}, "n", "p")], [Toys()]).resources
+    assert problems(a={"cidr": "x", "routes": [{"bye": "z"}]}) == [
+        'toy.net/a (role network): routes[0] has no field "bye". Did you mean "by"?',
+        'toy.net/a (role network): routes[0] lacks "to".',
+    ]

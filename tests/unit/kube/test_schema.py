@@ -10,6 +10,7 @@ from ansible_collections.capstan.fullstack.plugins.module_utils.kube.schema impo
     bundled_schemas,
     kind_problem,
     problems,
+    worded,
 )
 
 
@@ -145,3 +146,39 @@ def test_a_definition_of_the_same_run_brings_its_own_schema() -> None:
 def test_status_is_not_for_descriptions() -> None:
     text = "{apiVersion: v1, kind: Namespace, metadata: {name: a}, status: {phase: Active}}"
     assert wrong(text) == ["status: there is no such field."]
+
+
+def test_a_number_that_a_reference_gave_becomes_text_where_the_schema_wants_text_and_only_there() -> None:
+    schemas, marker = bundled_schemas(), Reference("aws.db_instance/main", "port").marker()
+    before = {
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [
+                        {"env": [{"name": "PORT", "value": marker}], "ports": [{"containerPort": marker}], "image": 7}
+                    ]
+                }
+            }
+        }
+    }
+    after = {
+        "spec": {
+            "template": {
+                "spec": {
+                    "containers": [
+                        {"env": [{"name": "PORT", "value": 5432}], "ports": [{"containerPort": 5432}], "image": 7}
+                    ]
+                }
+            }
+        }
+    }
+    container = worded(after, before, schemas.of("apps/v1", "Deployment"), schemas)["spec"]["template"]["spec"][
+        "containers"
+    ][0]
+    assert container == {
+        "env": [{"name": "PORT", "value": "5432"}],
+        "ports": [{"containerPort": 5432}],
+        "image": 7,
+    }
+    data = worded({"data": {"P": 5432}}, {"data": {"P": marker}}, schemas.of("v1", "ConfigMap"), schemas)
+    assert data == {"data": {"P": "5432"}}
