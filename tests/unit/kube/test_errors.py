@@ -37,6 +37,7 @@ def answer(status: int, reason: str, message: str, **details: Any) -> bytes:
         (503, "ServiceUnavailable", "etcdserver: leader changed", Category.RETRY),
         (504, "Timeout", "request timed out", Category.RETRY),
         (500, "InternalError", "an error on the server", Category.RETRY),
+        (500, "InternalError", "failed to create typed patch object: expected string", Category.FATAL),
     ],
 )
 def test_an_answer_is_sorted_by_what_can_be_done_about_it(
