@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from .frozen import Holder, holder
 from .world import Ran, World, fresh
 
 
@@ -49,3 +50,16 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("empty")
     with World(fresh(folder), folder) as world:
         yield world
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holder | None]:
+    """A frozen holder of a stack of its own; None when no test is about it. Frozen before the first test: a lease takes
+    minutes to run out, which the other tests use."""
+    if not any("frozen" in item.name for item in request.session.items):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("frozen")
+    with World(fresh(folder), folder) as world, holder(world) as one:
+        one.freeze()
+        yield one

@@ -51,7 +51,7 @@ def test_the_apply_after_it_does_exactly_that_list(first: FirstRuns) -> None:
 
 def test_the_second_run_changes_nothing_and_writes_nothing(world: World, first: FirstRuns) -> None:
     again = world.play()
-    assert (again.code, again.writes, again.changes) == (0, [], {})
+    assert (again.code, again.writes, again.changes) == (0, [], {}), again.out
     assert "changed=0" in again.out
     assert f"No changes: all {len(first.there)} resources are as described." in again.out
     assert 0 < again.calls < 120

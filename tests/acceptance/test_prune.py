@@ -70,7 +70,7 @@ def test_a_template_that_fails_prunes_nothing_even_for_the_others(world: World, 
 
 
 def test_what_is_protected_refuses_by_name_before_any_write(world: World, first: FirstRuns) -> None:
-    without = {
+    without: dict[str, Any] = {
         "stack_roles": [
             *({"role": name, "scope": "platform"} for name in ("network", "identity", "cluster", "registry")),
             *({"role": name, "enabled": False} for name in ("database", "postgres")),

@@ -115,6 +115,11 @@ class Arena:
     def pid_file(self) -> Path:
         return self._folder / "pid"
 
+    @property
+    def runs(self) -> int:
+        """How many runs there were: the number of the last one."""
+        return self._runs
+
     def output(self, run: int = 0) -> str:
         """What a run printed; 0: the last one."""
         return (self._folder / f"run-{run or self._runs}.log").read_text()
