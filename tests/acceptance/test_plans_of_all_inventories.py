@@ -34,8 +34,9 @@ def test_on_an_empty_account_the_plan_is_complete(empty: World, name: str) -> No
     assert (len(changes), set(changes.values())) == (WHOLE[name], {"create"})
     assert {f"kube.Deployment/{name}/backend", f"kube.Deployment/{name}/frontend"} < changes.keys()
     assert ("aws.vpc/main" in changes) == (name == "production")
-    missing = "the shared platform production-platform has no aws.ecr_repository/backend"
+    missing = "note: the shared platform production-platform has no aws.ecr_repository/backend"
     assert (missing in empty.output()) == (name != "production")
+    assert empty.output().count("note: the shared platform") == (name != "production")
 
 
 def test_while_the_cluster_is_being_made_the_plan_is_complete(empty: World) -> None:

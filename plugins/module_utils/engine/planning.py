@@ -55,6 +55,7 @@ class Planner:
     matched: set[str] = field(default_factory=set)
     unplanned: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)  # what the shared platform does not have
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(self) -> Plan:
@@ -75,7 +76,7 @@ class Planner:
             version=self.options.version,
             unreadable=unreadable,
             unplanned=tuple(sorted(self.unplanned)),
-            notices=tuple(dict.fromkeys(self.notices)),
+            notices=(*self._missing_platform(), *dict.fromkeys(self.notices)),
         )
 
     def _is_pure(self, address: str) -> bool:
@@ -151,12 +152,18 @@ class Planner:
             if reference.output == "id":
                 return seen.live.id
             return seen.live.outputs.get(reference.output, Unknown(str(reference)))
-        problem = f"the shared platform {platform} has no {reference.address} (yet)"
         if not self.check:
+            problem = f"the shared platform {platform} has no {reference.address} (yet)"
             raise InvalidDescription(f"{problem}: converge the platform first, or correct the reference.")
         with self.lock:
-            self.notices.append(f"{problem}: what depends on it is known after that platform's apply")
+            self.missing.add(reference.address)
         return Unknown(str(reference))
+
+    def _missing_platform(self) -> list[str]:
+        if not self.missing:
+            return []
+        what = f"the shared platform {self.stack.platform} has no {' (yet), no '.join(sorted(self.missing))} (yet)"
+        return [f"{what}: what depends on it is known after that platform's apply"]
 
     # -- what nothing describes --------------------------------------------------------------------------------
     def _deposed(self) -> list[Change]:
