@@ -222,7 +222,7 @@ class Engine:
             if now - note.at <= FORGET_S and address in self._description.resources
         }
         while True:
-            visible = {seen.live.address for seen in snapshot.everything()}
+            visible = {seen.live.address for seen in snapshot.everything() if seen.live.owner in self._stack.own}
             # All of them in one snapshot: a read that lags may lose again what an earlier one showed.
             pending = {address: note for address, note in fresh.items() if address not in visible}
             if not pending:
