@@ -21,6 +21,7 @@ GRACE_S = 10.0  # for calls in flight and for letting go of the lock
 _LOOK_S = 0.25
 _PR_SET_PDEATHSIG = 1
 _NUDGE_S = 0.05
+_LISTEN_S = 1.0
 PARENT_DIED = signal.SIGRTMIN  # above SIGTERM: of signals that came together python handles the lowest first
 
 
@@ -102,13 +103,16 @@ class Lifetime:
         os._exit(128 + self.signal)
 
     def _orphaned(self, *_: Any) -> None:
+        """Ends this process unless it is stopping. `may_write` holds back every write from the parent's death on, so
+        there is time to hear a SIGTERM that was sent before, but reached a thread that has not run yet."""
+        if not self._stop.is_set():
+            time.sleep(_LISTEN_S)
         if not self._stop.is_set():
             os._exit(128 + signal.SIGKILL)
 
     def _look_after_parent(self) -> None:
         while not self._over.wait(_LOOK_S):
             if os.getppid() != self._parent:
-                time.sleep(_LOOK_S)  # a SIGTERM that came with it is handled first
                 self._orphaned()
                 return
 
