@@ -14,7 +14,7 @@ engine_and_service() {
 page_and_aws() {
   app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null && app/frontend/node.sh run check \
     && pytest -q -m "not cluster and $not_here" --timeout=900 tests/integration \
-    && python -m tests.e2e.local pytest -q tests/e2e
+    && app/frontend/build.sh > /dev/null && timeout 300 python -m tests.e2e.local pytest -q --timeout=120 tests/e2e
 }
 pods() { # one after the other: the cluster's volumes and ports are shared
   pytest -q -m "cluster and $not_here" --timeout=900 tests/integration tests/acceptance tests/torture
