@@ -57,7 +57,7 @@ class Faults:
 class Cloud:
     """The objects of every kind, the stacks' stores, and the log of calls."""
 
-    def __init__(self, hub: Hub, unique: frozenset[str], slow: dict[str, float], quiet: bool = False) -> None:
+    def __init__(self, hub: Hub, unique: frozenset[str], slow: dict[str, float]) -> None:
         self.hub = hub
         self.things: dict[str, Thing] = {}
         self.store: dict[str, str] = {}
@@ -69,7 +69,6 @@ class Cloud:
         self._unique = unique
         self._slow = slow
         self._ids = itertools.count(1)
-        self._guarded = False
 
     # -- what every call goes through ---------------------------------------------------------------------------
     @contextmanager

@@ -214,7 +214,7 @@ SLOW = {"sim.slow": 120.0, "sim.scaled": 20.0}
 
 
 class SimProvider:
-    """The engine's Provider over the simulated cloud; with `via`, its kinds are reached through one of the objects."""
+    """The engine's Provider over the simulated cloud."""
 
     name = "sim"
 
