@@ -1,26 +1,32 @@
 #!/usr/bin/env bash
-# Every test but the full kill sweep and the sandbox's own life cycle. Three groups run side by side, because some compute
-# and others mostly wait for pods; what each printed follows as it ends, with a sign of life in between.
+# Every test but the full kill sweep and the sandbox's own life cycle. Groups run side by side, because some compute and
+# others mostly wait for pods; what each printed follows as it ends, with a sign of life in between.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 not_here='not sandbox_lifecycle'
+tests() { # pytest, saying what took longest
+  pytest -q --durations=8 --durations-min=5 "$@"
+}
 
 engine_and_service() {
-  pytest -q --timeout=1800 tests/unit app/backend/tests
+  tests --timeout=1800 tests/unit app/backend/tests
 }
 page_and_aws() {
   app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null && app/frontend/node.sh run check \
-    && pytest -q -m "not cluster and $not_here" --timeout=900 tests/integration \
+    && tests -m "not cluster and $not_here" --timeout=900 tests/integration \
     && app/frontend/build.sh > /dev/null && timeout 300 python -m tests.e2e.local pytest -q --timeout=120 tests/e2e
 }
-pods() { # one after the other: the cluster's volumes and ports are shared
-  pytest -q -m "cluster and $not_here" --timeout=900 tests/integration tests/acceptance tests/torture
+pods() {
+  tests -m "cluster and $not_here" --timeout=900 tests/integration
+}
+whole_runs() {
+  tests --timeout=900 tests/acceptance tests/torture
 }
 
-groups=(engine_and_service page_and_aws pods)
+groups=(engine_and_service page_and_aws pods whole_runs)
 failed=()
 declare -A pids
 for group in "${groups[@]}"; do

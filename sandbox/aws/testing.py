@@ -128,7 +128,7 @@ class AwsSandbox(Account):
         """Ends the process; its databases go with it."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)  # databases that are just being made end first
             for pipe in (self._process.stdout, self._process.stderr):
                 if pipe is not None:
                     pipe.close()

@@ -2,7 +2,8 @@
 
 Granian's main process (pid 1 of the container) watches one worker process, which holds the applications. On SIGTERM the
 main process tells the worker to be not ready, waits until the load balancers have noticed, then lets Granian
-finish the requests in flight.
+finish the requests in flight. It tells it through a pipe, not by a signal: the kernel hands a second signal that follows
+closely to another thread, and Python's main thread sleeps on without having seen it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import logging
 import multiprocessing.util
 import os
-import signal
 import threading
 from collections.abc import Callable
-from types import FrameType
+from multiprocessing.connection import Connection
 from typing import Any
 
 from granian.constants import Interfaces
@@ -27,15 +27,14 @@ from backend.observability.logs import configure, log_config
 
 log = logging.getLogger(__name__)
 
-DRAIN_SIGNAL = signal.SIGUSR1
-
 
 class DrainingServer(MPServer):
     """Granian with a pause between "not ready" and "stop"; a second signal cuts it short."""
 
-    def __init__(self, *arguments: Any, drain_s: float, **options: Any) -> None:
+    def __init__(self, *arguments: Any, drain_s: float, notices: Connection, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.drain_s = drain_s
+        self._notices = notices
         self._hurry = threading.Event()
 
     def signal_handler_interrupt(self, *arguments: Any, **options: Any) -> None:
@@ -46,25 +45,28 @@ class DrainingServer(MPServer):
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Drains, then stops. Called once, by Granian's own loop, after a signal or the worker's death."""
-        alive = [worker for worker in self.wrks if worker.is_alive()]
+        alive = sum(worker.is_alive() for worker in self.wrks)
         if alive:
             log.info("draining", extra={"fields": {"seconds": self.drain_s}})
-            for worker in alive:
-                os.kill(worker.inner.pid, DRAIN_SIGNAL)
+            os.write(self._notices.fileno(), b"." * alive)
             self._hurry.wait(self.drain_s)
         super().shutdown(exit_code)
         log.info("stopped")
 
 
-def load_worker(settings: Settings) -> Callable[..., Any]:
-    """Runs in the worker: builds the applications, starts the management server, returns the service."""
+def load_worker(settings: Settings, notices: Connection) -> Callable[..., Any]:
+    """Runs in the worker: builds the applications, starts the management server, returns the service.
+
+    A byte from `notices` means: say from now on that you are not ready.
+    """
     configure(settings.log_level, settings.secrets())
     backend = assemble(settings)
 
-    def drain(_signal: int, _frame: FrameType | None) -> None:
-        backend.health.drain()
+    def drain() -> None:
+        if os.read(notices.fileno(), 1):
+            backend.health.drain()
 
-    signal.signal(DRAIN_SIGNAL, drain)
+    threading.Thread(target=drain, name="drain", daemon=True).start()
     serve_in_background(backend.management, settings.bind_address, settings.management_port)
     # Worker processes leave without running atexit's functions; these they do run.
     multiprocessing.util.Finalize(None, backend.close, exitpriority=10)
@@ -74,6 +76,7 @@ def load_worker(settings: Settings) -> Callable[..., Any]:
 
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; raises SystemExit(1) where the worker died."""
+    notices, notify = multiprocessing.Pipe(duplex=False)
     server = DrainingServer(
         "backend.server:load_worker",
         address=settings.bind_address,
@@ -88,15 +91,17 @@ def serve(settings: Settings) -> None:
         log_dictconfig=log_config(settings.log_level, settings.secrets()),
         workers_kill_timeout=max(1, round(settings.shutdown_timeout_s)),
         drain_s=settings.drain_s,
+        notices=notify,
     )
-    server.serve(target_loader=_Loader(settings), wrap_loader=False)
+    server.serve(target_loader=_Loader(settings, notices), wrap_loader=False)
 
 
 class _Loader:
-    """`load_worker` with its settings, in a form that also a spawned worker can be handed."""
+    """`load_worker` with its arguments, in a form that also a spawned worker can be handed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, notices: Connection) -> None:
         self._settings = settings
+        self._notices = notices
 
     def __call__(self) -> Callable[..., Any]:
-        return load_worker(self._settings)
+        return load_worker(self._settings, self._notices)

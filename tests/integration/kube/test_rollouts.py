@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -57,7 +58,7 @@ CRASH = CRASH.replace(
 
 def test_a_crashing_container_fails_with_its_last_log_lines_and_no_secret(cluster: Cluster) -> None:
     text, _ = failure(cluster, described(cluster, CRASH))
-    assert "container backend: CrashLoopBackOff: exit code 3 (Error), 3 restarts" in text
+    assert re.search(r"container backend: CrashLoopBackOff: exit code 3 \(Error\), [3-9] restarts", text), text
     assert "the schema is missing, ***" in text
     assert "correct-horse" not in text
 

@@ -86,7 +86,7 @@ describe("creating", () => {
     expect(await screen.findByRole("link", { name: "Grace Hopper" })).toBeVisible();
     expect(service.users[0]).toMatchObject({ name: "Grace Hopper", email: "grace@example.com", status: "inactive" });
     expect(screen.getByText("Grace Hopper was created.")).toBeVisible();
-    expect(screen.queryByRole("dialog")).not.toBeInTheDocument();
+    await waitFor(() => expect(screen.queryByRole("dialog")).not.toBeInTheDocument());
   });
 
   it("names what is missing, goes to the first field, and sends nothing", async () => {
