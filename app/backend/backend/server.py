@@ -1,8 +1,8 @@
 """The process: Granian in front of the service, drained before it stops.
 
-Granian's main process (pid 1 of the container) watches one worker process, which holds the applications. On SIGTERM the
-main process tells the worker to be not ready, waits until the load balancers have noticed, then lets Granian
-finish the requests in flight. It tells it through a pipe, not by a signal: the kernel hands a second signal that follows
+Granian's main process (pid 1 of the container) watches one worker process, which holds the applications. On SIGTERM
+the main process tells the worker to be not ready, waits until the load balancers have noticed, then lets Granian finish
+the requests in flight. It tells it through a pipe, not by a signal: the kernel hands a second signal that follows
 closely to another thread, and Python's main thread sleeps on without having seen it.
 """
 
