@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from .accounts import DEFAULT_ACCOUNT
@@ -26,6 +27,7 @@ def settings_from(arguments: list[str]) -> Settings:
     parser.add_argument("--postgres-listen", metavar="ADDRESS", help="address of real database instances")
     parser.add_argument("--speed", choices=("fast", "real-ish"), default="fast", help="pace of transitions")
     parser.add_argument("--quirks", choices=("on", "off"), default="on", help="documented oddities of the real API")
+    parser.add_argument("--with-parent", action="store_true", help="end when standard input does")
     given = parser.parse_args(arguments)
     if (given.kubernetes_endpoint is None) != (given.kubernetes_ca is None):
         parser.error("--kubernetes-endpoint and --kubernetes-ca belong together")
@@ -38,12 +40,13 @@ def settings_from(arguments: list[str]) -> Settings:
         postgres_listen=given.postgres_listen,
         speed=given.speed,
         quirks=given.quirks == "on",
+        with_parent=given.with_parent,
         accounts=tuple(dict.fromkeys([DEFAULT_ACCOUNT, *given.account])),
     )
 
 
 def main() -> int:
-    """Serves until SIGTERM or SIGINT; prints the URL when it is ready."""
+    """Serves until SIGTERM or SIGINT, or until its parent is gone; prints the URL when it is ready."""
     settings = settings_from(sys.argv[1:])
     os.umask(0o077)  # the state directory may have to be searchable; its files are the owner's only
     server = SandboxServer(settings)
@@ -51,12 +54,22 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     threading.Thread(target=server.serve, name="http", daemon=True).start()
-    print(f"AWS API at {server.url}", flush=True)
+    if settings.with_parent:
+        threading.Thread(target=_until_end_of_input, args=(stopping,), name="parent", daemon=True).start()
+    with suppress(BrokenPipeError):  # nobody listens any more
+        print(f"AWS API at {server.url}", flush=True)
     stopping.wait()
     server.stop()
-    sys.stdout.flush()
     # Threads of clients that still wait must not hold the process up.
     os._exit(0)
+
+
+def _until_end_of_input(stopping: threading.Event) -> None:
+    """Says so when the parent is gone: it holds the other end of standard input, which closes with it. The signal of a
+    parent's death would come with the end of the thread that started this process, and never for an earlier death."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stopping.set()
 
 
 if __name__ == "__main__":

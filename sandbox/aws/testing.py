@@ -1,7 +1,8 @@
 """A sandbox for tests: `with AwsSandbox() as aws: aws.client("ec2").create_vpc(...)`.
 
-Runs as a process of its own on a free port, so its state is nobody else's and it can be killed. A whole test session
-may share one and give each test an account: `aws.account()` is empty and fresh in a millisecond.
+Runs as a process of its own on a free port, so its state is nobody else's and it can be killed; it ends with the
+process that started it, however that one ends. A whole test session may share one and give each test an account:
+`aws.account()` is empty and fresh in a millisecond.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ class AwsSandbox(Account):
         self._made_state = tempfile.TemporaryDirectory(prefix="aws-sandbox-") if state is None else None
         self.state = Path(state if state is not None else self._made_state.name if self._made_state else ".")
         self._command = [sys.executable, "-m", "sandbox.aws", "--listen", listen, "--state", str(self.state)]
+        self._command.append("--with-parent")
         for name, value in options.items():
             if value is not None:
                 self._command += [f"--{name.replace('_', '-')}", str(value)]
@@ -109,7 +111,7 @@ class AwsSandbox(Account):
     def start(self) -> Self:
         """Starts the process and waits until it answers. Raises SandboxError when it ends instead."""
         process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT,
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
         )
         self._process = process
@@ -129,7 +131,7 @@ class AwsSandbox(Account):
         if self._process is not None:
             self._process.terminate()
             self._process.wait(60)  # databases that are just being made end first
-            for pipe in (self._process.stdout, self._process.stderr):
+            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if pipe is not None:
                     pipe.close()
             self._process = None

@@ -34,6 +34,7 @@ class Settings:
     speed: str = "fast"
     quirks: bool = True
     accounts: tuple[str, ...] = (DEFAULT_ACCOUNT,)
+    with_parent: bool = False  # it ends when its standard input does
 
 
 @dataclass

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.aws.index import KINDS
-from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import Refused
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import InvalidDescription, Refused
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.resource import Scope
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import UNSET
 
 from sandbox.aws.testing import AwsSandbox
 
@@ -125,6 +126,25 @@ def test_a_changed_field_is_updated_there_and_back(converged: Converged, sample:
     assert differences(world.plan(sample.description)) == {}
     if not _sets_open(sample, entry):
         assert sample.facts(world.account, live) == before
+
+
+@each(lambda sample: [name for name in sample.changes if KINDS[sample.kind].schema()[name].cleared is not UNSET])
+def test_null_brings_a_field_to_what_its_kind_calls_cleared(converged: Converged, sample: Sample, entry: str) -> None:
+    world, cleared = converged.of(sample), sample.with_field(entry, None)
+    world.converge(sample.with_field(entry, sample.changes[entry]))
+    try:
+        world.converge(cleared)
+    except InvalidDescription as error:  # this sample cannot do without the field
+        assert sample.address in str(error)
+    else:
+        assert differences(world.plan(cleared)) == {}
+        change = world.plan(cleared).of(sample.address)
+        assert change is not None and change.live is not None
+        nothing, wanted = (None, "", [], {}, ()), KINDS[sample.kind].schema()[entry].cleared
+        live = change.live.fields[entry]
+        assert live in nothing if wanted in nothing else [live] == [wanted] or list(live) == list(wanted)
+    world.converge(sample.description)
+    assert differences(world.plan(sample.description)) == {}
 
 
 def _sets_open(sample: Sample, name: str) -> bool:

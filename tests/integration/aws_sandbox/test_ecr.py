@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import socket
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -18,33 +15,6 @@ from sandbox.aws.testing import Account, AwsSandbox
 from .conftest import code_of, wait_for
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry of this test's own, on a free port."""
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    (folder / "config.yml").write_text(
-        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}, "
-        f"delete: {{enabled: true}}}}\nhttp: {{addr: {address}}}\n"
-    )
-    binary = shutil.which("docker-registry")
-    assert binary, "Debian's docker-registry is needed"
-    process = subprocess.Popen(
-        [binary, "serve", str(folder / "config.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-
-    def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", int(address.rpartition(":")[2]))) == 0
-
-    wait_for(answers)
-    yield address
-    process.terminate()
-    process.wait(10)
 
 
 @pytest.fixture(scope="module")

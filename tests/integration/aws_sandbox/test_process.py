@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +17,38 @@ from botocore.exceptions import ConnectionClosedError
 from sandbox.aws.testing import AwsSandbox
 
 from .conftest import wait_for
+from .test_rds_postgres import listens
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def run(*arguments: str) -> subprocess.Popen[str]:
+# A test session in small: a sandbox with a database, and then nothing more until it is killed.
+SESSION = """
+import time
+from sandbox.aws.testing import AwsSandbox
+from tests.integration.aws_sandbox.test_rds_postgres import make
+aws = AwsSandbox(postgres_listen="127.0.0.1").start()
+aws.durations(read__lag=0)
+print(aws.state, aws.pid, make(aws, ManageMasterUserPassword=True)["Endpoint"]["Port"], flush=True)
+time.sleep(600)
+"""
+
+
+def run(*arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "sandbox.aws", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        cwd=ROOT,
+        [sys.executable, "-m", "sandbox.aws", *arguments], stdin=stdin, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )
+
+
+def processes_of(state: Path) -> list[int]:
+    """The living processes whose command line names `state`: the sandbox, its databases."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile; a zombie's command line is empty
+            if str(state).encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return found
 
 
 def test_it_says_where_it_listens_is_healthy_and_ends_on_sigterm_within_two_seconds(tmp_path: Path) -> None:
@@ -58,6 +82,27 @@ def test_it_ends_on_sigterm_also_while_a_call_hangs() -> None:
         assert time.monotonic() - begun < 2
         thread.join(5)
         assert not thread.is_alive()
+
+
+def test_a_killed_parent_leaves_neither_the_sandbox_nor_its_databases() -> None:
+    with subprocess.Popen([sys.executable, "-c", SESSION], stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
+        assert parent.stdout is not None
+        told = parent.stdout.readline().split()
+        state, pid, port = Path(told[0]), int(told[1]), int(told[2])
+        assert pid in processes_of(state) and len(processes_of(state)) > 1 and listens(port)
+        parent.kill()
+    try:
+        wait_for(lambda: processes_of(state) == [])
+        assert not listens(port)
+        assert list(state.rglob("PG_VERSION")) == []
+    finally:
+        shutil.rmtree(state)
+
+
+def test_with_a_parent_that_is_gone_already_it_ends_at_once(tmp_path: Path) -> None:
+    process = run("--listen", "127.0.0.1:0", "--state", str(tmp_path), "--with-parent", stdin=subprocess.DEVNULL)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
 
 
 def test_an_endpoint_without_its_authority_is_refused(tmp_path: Path) -> None:
