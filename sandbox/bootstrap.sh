@@ -104,12 +104,30 @@ link_tools() { # Node's wheel brings its programs, but no commands
   chmod +x "$VENV/$wheel/bin/node" "$VENV/$wheel/lib/node_modules/npm/bin/"{npm,npx}-cli.js
 }
 
+settings_of_pip() { # where packages come from on this machine is set for pip; uv asks for it under other names
+  local name value
+  while IFS='=' read -r name value; do
+    value=${value#\'} value=${value%\'}
+    case "${name##*.}" in
+      index-url) : "${UV_DEFAULT_INDEX:=$value}" ;;
+      extra-index-url) : "${UV_INDEX:=${value//$'\n'/ }}" ;;
+      find-links) : "${UV_FIND_LINKS:=${value// /,}}" ;;
+      cert) : "${SSL_CERT_FILE:=$value}" ;;
+    esac
+  done < <("$VENV/bin/python" -m pip config list)
+  for name in UV_DEFAULT_INDEX UV_INDEX UV_FIND_LINKS SSL_CERT_FILE; do
+    if [ "${!name:-}" ]; then export "${name?}"; fi
+  done
+}
+
 make_environment() { # PYTHON
-  if ! "$VENV/bin/python" -c 'import pip' 2> /dev/null; then "$1" -m venv --clear "$VENV"; fi
-  "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    --no-compile --require-hashes --requirement requirements.lock
-  # pip compiles one file after the other. Some packages bring files for other Pythons that do not compile.
-  "$VENV/bin/python" -m compileall -q -j 0 "$VENV/lib" || true
+  local pip=("$VENV/bin/python" -m pip --disable-pip-version-check --no-input)
+  if ! "${pip[@]}" --version > /dev/null 2>&1; then "$1" -m venv --clear "$VENV"; fi
+  "${pip[@]}" install --progress-bar off --require-hashes --no-deps --requirement <(sed -n '/^uv==/,/[^\\]$/p' requirements.lock)
+  settings_of_pip
+  # Some packages bring files for other Pythons that do not compile; uv leaves those out.
+  "$VENV/bin/uv" pip install --python "$VENV/bin/python" --no-progress --require-hashes --compile-bytecode \
+    --requirement requirements.lock
   link_tools
 }
 
