@@ -75,7 +75,15 @@ class Arena:
         self.kubectl("delete", "namespace", self.stack, "--ignore-not-found", "--wait=false")
         self.aws.stop()
         self.gate.__exit__()
+        self._forget_images()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _forget_images(self) -> None:
+        """Takes the stack's repositories out of the shared registry, which has no call for that: the next arena of this
+        name has to push its images again. The layers stay, all arenas have the same."""
+        storage = self._state.state / "registry" / "docker" / "registry" / "v2" / "repositories"
+        for repository in storage.glob(f"{self.stack}-*"):
+            shutil.rmtree(repository)
 
     # -- runs ---------------------------------------------------------------------------------------------------
     def start(
