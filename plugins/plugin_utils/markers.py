@@ -17,16 +17,23 @@ from typing import Any
 
 from ..module_utils.engine.errors import InvalidDescription
 from ..module_utils.engine.values import Reference, parse_markers, references_in
+from ..module_utils.stack import secret_refs
+from ..module_utils.stack.secret_refs import SecretRef, parse_secret_markers, secret_refs_in
 from .template_lines import line_naming
 
 ENCODINGS = ("none", "base64")
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+/[^()|\s]+")
 _OUTPUT = re.compile(r"[A-Za-z0-9_]+")
+_NAMES = {
+    secret_refs.SECRETS_MANAGER: re.compile(r"[A-Za-z0-9/_+=.@!:-]{1,2048}"),
+    secret_refs.ENVIRONMENT: re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+    secret_refs.VARIABLE: re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
+}
 _serials = itertools.count(1)
 
 
 class MisusedReference(InvalidDescription):
-    """`ref` was given something wrong, in this line of the template (0: unknown)."""
+    """`ref` or `secret_ref` was given something wrong, in this line of the template (0: unknown)."""
 
     def __init__(self, problem: str, line: int) -> None:
         super().__init__(problem)
@@ -49,7 +56,7 @@ class Place:
 class Ledger:
     """The markers that one rendering made, by serial."""
 
-    made: dict[int, tuple[Reference, Place]] = field(default_factory=dict)
+    made: dict[int, tuple[Reference | SecretRef, Place]] = field(default_factory=dict)
 
 
 _ledger: ContextVar[Ledger | None] = ContextVar("capstan_ledger", default=None)
@@ -79,12 +86,52 @@ def make_marker(address: Any, output: Any, encode: Any) -> str:
     return reference.marker()
 
 
+def make_secret_marker(name: Any, source: Any, key: Any, stage: Any, version: Any, encode: Any) -> str:
+    """A fresh marker for one use of a secret. Raises MisusedReference."""
+    place = _place()
+    problem = _misused_secret(name, source, key, stage, version, encode)
+    if problem:
+        raise MisusedReference(problem, place.line)
+    stage = str(stage or secret_refs.CURRENT) if source == secret_refs.SECRETS_MANAGER else ""
+    ref = SecretRef(str(source), str(name), str(key), stage, str(version), str(encode), next(_serials))
+    ledger = _ledger.get()
+    if ledger is not None:
+        ledger.made[ref.serial] = (ref, place)
+    return ref.marker()
+
+
+def _misused_secret(name: Any, source: Any, key: Any, stage: Any, version: Any, encode: Any) -> str:
+    if _ledger.get() is None:
+        return _elsewhere("secret_ref")
+    if source not in secret_refs.SOURCES:
+        return f"secret_ref takes secrets from {', '.join(secret_refs.SOURCES)}, not from {source!r}."
+    if not isinstance(name, str) or not _NAMES[source].fullmatch(name):
+        wanted = {
+            secret_refs.SECRETS_MANAGER: "a secret (or its ARN)",
+            secret_refs.ENVIRONMENT: "an environment variable",
+        }
+        return f"secret_ref wants the name of {wanted.get(source, 'a variable')}, not {name!r}."
+    if not all(isinstance(part, (str, int)) for part in (key, stage, version)):
+        return "key, version_stage and version of secret_ref are text."
+    if source == secret_refs.SECRETS_MANAGER and version:
+        return "Secrets Manager says itself which version a secret has: leave version out, or choose a version_stage."
+    if source != secret_refs.SECRETS_MANAGER and (key or stage):
+        return "only secrets of Secrets Manager have a key and a version_stage."
+    if encode not in ENCODINGS:
+        return f"secret_ref can encode as {' or '.join(ENCODINGS)}, not {encode!r}."
+    return ""
+
+
+def _elsewhere(name: str) -> str:
+    return (
+        f"{name} can only be used in the templates of a stack's roles and in variables that these use: "
+        "elsewhere nobody would put the value in its place."
+    )
+
+
 def _misuse(address: Any, output: Any, encode: Any) -> str:
     if _ledger.get() is None:
-        return (
-            "ref can only be used in the templates of a stack's roles and in variables that these use: "
-            "elsewhere nobody would put the value in its place."
-        )
+        return _elsewhere("ref")
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
         return f'ref wants the address of a resource, like "aws.vpc/main", not {address!r}.'
     if not isinstance(output, str) or not _OUTPUT.fullmatch(output):
@@ -114,7 +161,7 @@ def lost(ledger: Ledger, parsed: Any, text: str, shown: str) -> list[str]:
     `text`: the template, which messages call `shown`.
     """
     try:
-        found = {reference.serial for reference in references_in(parsed)}
+        found = {one.serial for walk in (references_in, secret_refs_in) for one in walk(parsed)}
     except InvalidDescription:
         found = set(_intact(parsed))
     problems = []
@@ -122,10 +169,12 @@ def lost(ledger: Ledger, parsed: Any, text: str, shown: str) -> list[str]:
         if serial not in found:
             line = place.line_in(text)
             where = f"{shown}:{line}" if line else shown
+            secret = isinstance(reference, SecretRef)
+            name, why = ("secret_ref", "is never in a template") if secret else ("ref", "exists only after apply")
             problems.append(
                 f"{where}: the reference to {reference} was transformed or dropped by a filter, a test or a comment "
-                "(b64encode, hash, int, length, if …). Its value exists only after apply: use it as it is, "
-                "alone or inside text; encode with ref(..., encode='base64')."
+                f"(b64encode, hash, int, length, if …). Its value {why}: use it as it is, "
+                f"alone or inside text; encode with {name}(..., encode='base64')."
             )
     return problems
 
@@ -133,9 +182,9 @@ def lost(ledger: Ledger, parsed: Any, text: str, shown: str) -> list[str]:
 def _intact(value: Any) -> Iterator[int]:
     """Serials of unaltered markers in text that also holds altered ones."""
     if isinstance(value, str):
-        for part in re.findall(r"capstan-ref\([^()]*\)", value):
+        for part in re.findall(r"capstan-(?:ref|secret)\([^()]*\)", value):
             try:
-                yield from (reference.serial for reference in parse_markers(part))
+                yield from (one.serial for parse in (parse_markers, parse_secret_markers) for one in parse(part))
             except InvalidDescription:
                 continue
     elif isinstance(value, Mapping):
@@ -149,10 +198,12 @@ def _intact(value: Any) -> Iterator[int]:
 def settled(value: Any) -> Any:
     """`value` with the serials of its markers taken out, so that every rendering gives the same description."""
     if isinstance(value, str):
-        if "capstan-ref(" not in value:
+        if "capstan-" not in value:
             return value
         for reference in list(parse_markers(value)):
             value = value.replace(reference.marker(), replace(reference, serial=0).marker())
+        for ref in list(parse_secret_markers(value)):
+            value = value.replace(ref.marker(), replace(ref, serial=0).marker())
         return value
     if isinstance(value, Mapping):
         return {settled(key): settled(item) for key, item in value.items()}

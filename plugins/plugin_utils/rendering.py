@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
@@ -14,8 +14,10 @@ from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.engine.description import Raw
 from ..module_utils.engine.errors import InvalidDescription
+from ..module_utils.stack.secret_refs import GivenSecrets
 from ..module_utils.stack.settings import RoleUse, StackNames
 from .arguments import check_arguments, mask, misspelled
+from .given_secrets import given_secrets
 from .markers import lost, settled, writing_down
 from .roles import Role, load_roles
 from .strict_yaml import parse
@@ -28,11 +30,15 @@ ManifestParser = Callable[[str, str, str, str], Iterable[Raw]]
 
 @dataclass(frozen=True)
 class Rendering:
-    """`raws`: the description. `complete`: components that it describes completely (a disabled one: as empty)."""
+    """`raws`: the description. `complete`: components that it describes completely (a disabled one: as empty).
+
+    `secrets`: texts that must never be seen. `given`: what its `secret_ref`s name here, in environment and variables.
+    """
 
     raws: tuple[Raw, ...]
     complete: frozenset[str]
     secrets: frozenset[str]
+    given: GivenSecrets = field(default_factory=dict, repr=False)
 
 
 class Renderer:
@@ -62,7 +68,10 @@ class Renderer:
             raws.extend(self._role(role, roles, problems))
         if problems:
             raise InvalidDescription(*(mask(problem, secrets) for problem in problems))
-        return Rendering(tuple(raws), frozenset(role.component for role in roles), secrets)
+        templars = {role.component: self._templar(role, roles) for role in enabled}
+        return Rendering(
+            tuple(raws), frozenset(role.component for role in roles), secrets, given_secrets(raws, templars)
+        )
 
     # -- variables ---------------------------------------------------------------------------------------------
     def _chain(self, role: Role, roles: Iterable[Role]) -> ChainMap[str, Any]:

@@ -58,6 +58,7 @@ class StackAction(ActionBase):
             complete=rendering.complete,
             check=bool(self._task.check_mode),
             secrets=rendering.secrets,
+            given=rendering.given,
         )
         if self._connection.transport == "local":
             return {**result, **self._here(task, variables)}

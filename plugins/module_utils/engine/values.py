@@ -48,20 +48,28 @@ class Unknown:
 
 
 class Secret:
-    """A secret value: masked wherever it could be seen. `version` identifies it, never a hash of it."""
+    """A secret value: masked wherever it could be seen. `version` identifies it, never a hash of it.
 
-    __slots__ = ("_value", "version")
+    `shown`: how people see the version. The value may hold references as text does; `resolve` fills them in.
+    """
 
-    def __init__(self, value: str, version: str = "") -> None:
+    __slots__ = ("_value", "shown", "version")
+
+    def __init__(self, value: str, version: str = "", shown: str = "") -> None:
         self._value = value
         self.version = version
+        self.shown = shown or version
 
     def reveal(self) -> str:
         """The value, for the one API call that needs it."""
         return self._value
 
+    def holding(self, value: str) -> Secret:
+        """The same version, its value in another form, or a part of it."""
+        return Secret(value, self.version, self.shown)
+
     def __repr__(self) -> str:
-        return f"(secret {self.version})" if self.version else "(secret)"
+        return f"(secret {self.shown})" if self.shown else "(secret)"
 
     __str__ = __repr__
 
@@ -121,6 +129,9 @@ def references_in(value: Any) -> Iterator[Reference]:
     """Every reference anywhere inside `value` (mapping keys included)."""
     if isinstance(value, Reference):
         yield value
+    elif isinstance(value, Secret):
+        if "capstan-ref(" in value.reveal():
+            yield from parse_markers(value.reveal())
     elif isinstance(value, str):
         if "capstan-ref" in value.lower():
             yield from parse_markers(value)
@@ -145,6 +156,8 @@ def resolve(value: Any, lookup: Lookup) -> Any:
         return lookup(value)
     if isinstance(value, str):
         return _resolve_text(value, lookup) if "capstan-ref(" in value else value
+    if isinstance(value, Secret):
+        return _resolve_secret(value, lookup) if "capstan-ref(" in value.reveal() else value
     if isinstance(value, Mapping):
         return {resolve(key, lookup): resolve(item, lookup) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -167,6 +180,13 @@ def _resolve_text(text: str, lookup: Lookup) -> Any:
             versions.append(found.version)
         text = text.replace(reference.marker(), _ENCODINGS[reference.encode](plain))
     return Secret(text, "+".join(versions)) if versions else text
+
+
+def _resolve_secret(secret: Secret, lookup: Lookup) -> Any:
+    found = _resolve_text(secret.reveal(), lookup)
+    if isinstance(found, Unknown):
+        return found
+    return secret.holding(found.reveal() if isinstance(found, Secret) else str(found))
 
 
 def contains(value: Any, wanted: type) -> bool:

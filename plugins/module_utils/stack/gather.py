@@ -12,6 +12,7 @@ from ..engine.reading import Seen
 from ..engine.resource import Resource
 from ..engine.values import Secret, contains, parse_markers, plain
 from .manifests import is_object
+from .secret_refs import CURRENT, parse_secret_markers
 
 
 def described(everything: Iterable[Seen]) -> dict[str, Any]:
@@ -83,6 +84,7 @@ def rendered(raws: Iterable[Raw]) -> dict[str, Any]:
 
 def _readable(value: Any) -> Any:
     if isinstance(value, str):
+        value = re.sub(r"capstan-secret\([^()]*\)", _as_secret_ref, value)
         return re.sub(r"capstan-ref\([^()]*\)", _as_template, value)
     if isinstance(value, Mapping):
         return {_readable(key): _readable(item) for key, item in value.items()}
@@ -97,3 +99,13 @@ def _as_template(match: re.Match[str]) -> str:
     arguments += [] if reference.encode == "none" else [f"encode='{reference.encode}'"]
     call = f"({', '.join(arguments)})" if arguments else ""
     return f"{{{{ '{reference.address}' | capstan.fullstack.ref{call} }}}}"
+
+
+def _as_secret_ref(match: re.Match[str]) -> str:
+    (ref,) = parse_secret_markers(match.group(0))
+    arguments = [f"'{ref.source}'"]
+    arguments += [f"key='{ref.key}'"] if ref.key else []
+    arguments += [f"version_stage='{ref.stage}'"] if ref.stage not in ("", CURRENT) else []
+    arguments += [f"version='{ref.version}'"] if ref.version else []
+    arguments += [] if ref.encode == "none" else [f"encode='{ref.encode}'"]
+    return f"{{{{ '{ref.name}' | capstan.fullstack.secret_ref({', '.join(arguments)}) }}}}"

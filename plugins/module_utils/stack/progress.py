@@ -90,6 +90,11 @@ class Progress:
         self._over = threading.Event()
         self.timeline = Timeline()
 
+    def hide(self, secrets: frozenset[str]) -> None:
+        """Further texts that no line may show."""
+        with self._lock:
+            self._secrets |= secrets
+
     def __enter__(self) -> Progress:
         if self._style != "none":
             threading.Thread(target=self._tick, name="capstan-progress", daemon=True).start()

@@ -19,6 +19,7 @@ from . import gather, results
 from .manifests import manifests_of
 from .narrowing import Part, part_of
 from .progress import Progress
+from .secret_refs import GivenSecrets, ReadStored, with_secrets
 from .settings import VERSION, Settings
 
 NOTHING = Description({}, {})
@@ -26,10 +27,11 @@ NOTHING = Description({}, {})
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Everything outside: providers, where a stack's lock lives, the clock, this process, how long it may work."""
+    """Everything outside: providers, where locks and secrets are kept, the clock, this process, and its end."""
 
     providers: Sequence[Provider]
     stores: Callable[[str], Store]
+    read_stored: ReadStored
     runtime: Runtime
     process: Process
     is_dead: Callable[[Process], bool]
@@ -40,13 +42,17 @@ class World:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is to be done. `raws`: the description; `complete`: the components that it holds completely."""
+    """What is to be done. `raws`: the description; `complete`: the components that it holds completely.
+
+    `secrets`: texts that must never be seen; `given`: what `secret_ref`s name that the controller knows.
+    """
 
     settings: Settings
     raws: Sequence[Raw] = ()
     complete: frozenset[str] = frozenset()
     check: bool = False
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    given: GivenSecrets = field(default_factory=dict, repr=False)
 
     @property
     def stack(self) -> Stack:
@@ -62,7 +68,8 @@ def run_stack(task: Task, world: World, progress: Progress) -> dict[str, Any]:
         if task.settings.state == "gathered":
             seen = _own(task, world)
             return {"changed": False, "description": gather.described(seen), "manifests": manifests_of(seen)}
-        result = _planned(task, world, progress) if task.check else _converged(task, world, progress)
+        task, part = _prepared(task, world, progress)
+        result = (_planned if task.check else _converged)(task, part, world, progress)
         return results.fitted({**results.EMPTY, **result}, task.settings.plan_path, task.settings.names.environment)
     except CapstanError as error:
         return {"changed": False, **results.failure(error, task.secrets)}
@@ -83,7 +90,8 @@ def run_info(task: Task, world: World, progress: Progress) -> dict[str, Any]:
         if "lock" in wanted:
             result["lock"] = {name: describe_holder(world.stores(name).entries()) for name in sorted(task.stack.all)}
         if "drift" in wanted:
-            plan = _engine(task, world, _part(task, world), progress).plan()
+            task, part = _prepared(task, world, progress)
+            plan = _engine(task, world, part, progress).plan()
             shown = results.planned(plan, task.secrets)
             result["drift"] = [change for change in shown["plan"] if change["action"] != "none"]
             result |= {key: shown[key] for key in ("unreadable", "unplanned", "notices", "digest", "diff")}
@@ -101,6 +109,14 @@ def _rendered(task: Task, world: World) -> dict[str, Any]:
 
 def _shared(task: Task) -> str:
     return task.settings.names.platform if task.settings.names.shared else ""
+
+
+def _prepared(task: Task, world: World, progress: Progress) -> tuple[Task, Part]:
+    """The part that this run is about, its secrets in place; the task and its progress keep quiet about them."""
+    part = _part(task, world)
+    description, secrets = with_secrets(part.description, task.given, world.read_stored)
+    progress.hide(secrets)
+    return replace(task, secrets=task.secrets | secrets), replace(part, description=description)
 
 
 def _part(task: Task, world: World) -> Part:
@@ -143,10 +159,10 @@ def _engine(task: Task, world: World, part: Part, emit: Callable[[Any], None]) -
     )
 
 
-def _planned(task: Task, world: World, progress: Progress) -> dict[str, Any]:
+def _planned(task: Task, part: Part, world: World, progress: Progress) -> dict[str, Any]:
     """Check mode: the plan, and a failure when it could not be made or would be refused."""
     started_s = world.runtime.monotonic()
-    engine = _engine(task, world, _part(task, world), progress)
+    engine = _engine(task, world, part, progress)
     plan, settings = engine.plan(), task.settings
     if settings.prune:
         more = results.approval_notices(plan, settings.prune_limit, settings.expected_digest)
@@ -166,8 +182,7 @@ def _planned(task: Task, world: World, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _converged(task: Task, world: World, progress: Progress) -> dict[str, Any]:
-    part = _part(task, world)
+def _converged(task: Task, part: Part, world: World, progress: Progress) -> dict[str, Any]:
     shown: list[Plan] = []
 
     def emit(event: Any) -> None:

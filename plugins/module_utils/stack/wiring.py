@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..aws.provider import AwsProvider
 from ..aws.store import ParameterStore
+from ..aws.stored_secrets import read_secrets
 from ..engine.calls import Calls
+from ..engine.values import Secret
 from ..kube.provider import KubeProvider
 from .lifetime import Lifetime, StoppableThreads
 from .process import is_dead, this_process
 from .run import World
+from .secret_refs import ReadStored, Stored
 from .settings import MAIN, Settings
 
 
@@ -37,6 +40,7 @@ def real_world(settings: Settings, lifetime: Lifetime) -> Iterator[World]:
     world = World(
         providers=(aws, kube),
         stores=_stores(aws, Calls(runtime, lifetime.may_let_go)),
+        read_stored=_read_stored(aws, Calls(runtime, lifetime.may_write)),
         runtime=runtime,
         process=this_process(),
         is_dead=is_dead,
@@ -62,3 +66,13 @@ def _stores(aws: AwsProvider, calls: Calls) -> Callable[[str], ParameterStore]:
             return stores[stack]
 
     return store
+
+
+def _read_stored(aws: AwsProvider, calls: Calls) -> ReadStored:
+    """Secrets Manager's secrets, of the stack's own account and region."""
+
+    def read(wanted: Sequence[Stored]) -> Mapping[Stored, Secret | str]:
+        found = read_secrets(aws.open(MAIN, None, calls), [(one.name, one.stage) for one in wanted])
+        return dict(zip(wanted, found, strict=True))
+
+    return read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime i
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import UNSET, Secret, Unset
 from ansible_collections.capstan.fullstack.plugins.module_utils.stack.progress import Progress
 from ansible_collections.capstan.fullstack.plugins.module_utils.stack.run import Task, World
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.secret_refs import GivenSecrets, Stored
 from ansible_collections.capstan.fullstack.plugins.module_utils.stack.settings import Settings, settings_from
 
 
@@ -28,6 +29,7 @@ class Cloud:
     things: dict[str, tuple[str, Mark, dict[str, Any]]] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
+    quota: str = "there are five already"
     strange: dict[str, Any] = field(default_factory=dict)  # fields that no kind declares
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -71,7 +73,7 @@ class Thing(Resource):
     def create(self, api: CloudApi, mark: Mark) -> str:
         def send() -> str:
             if mark.address in api.cloud.broken:
-                raise ApiError("Create", "Quota", "there are five already", remedy="Ask for more")
+                raise ApiError("Create", "Quota", api.cloud.quota, remedy="Ask for more")
             live_id = f"{self.kind.partition('.')[2]}-{next(api.cloud.numbers)}"
             api.cloud.things[live_id] = (self.kind, mark, self.values())
             return live_id
@@ -160,22 +162,41 @@ class Bench:
         self.stores: dict[str, Store] = {}
         self.runtime = Threads(8)
         self.said: list[str] = []
+        self.kept: dict[Stored, Secret | str] = {}  # what Secrets Manager holds
+        self.asked: list[Stored] = []  # what it was asked for
+
+    def read_stored(self, wanted: Sequence[Stored]) -> dict[Stored, Secret | str]:
+        self.asked.extend(wanted)
+        return {one: self.kept[one] for one in wanted}
 
     def world(self, **given: Any) -> World:
         return World(
             providers=(Provider(self.cloud),),
             stores=lambda name: self.stores.setdefault(name, Store()),
+            read_stored=self.read_stored,
             runtime=self.runtime,
             process=Process("olga", "laptop"),
             is_dead=lambda process: False,
             **given,
         )
 
-    def task(self, description: Mapping[str, Any], *, check: bool = False, **arguments: Any) -> Task:
+    def task(
+        self,
+        description: Mapping[str, Any],
+        *,
+        check: bool = False,
+        given: GivenSecrets | None = None,
+        **arguments: Any,
+    ) -> Task:
         secrets = frozenset({"s3cret-argument"})
         raws = [Raw(address, fields, "app", "shop", f"app:{address}") for address, fields in description.items()]
         return Task(
-            settings=settings(**arguments), raws=raws, complete=frozenset({"app"}), check=check, secrets=secrets
+            settings=settings(**arguments),
+            raws=raws,
+            complete=frozenset({"app"}),
+            check=check,
+            secrets=secrets,
+            given=given or {},
         )
 
     def progress(self, **given: Any) -> Progress:
