@@ -72,39 +72,41 @@ class DbInstance(Resource):
     storage_type: str | Unset = attr("gp2, gp3, io1 or io2", default=UNSET)
     iops: int | Unset = attr("provisioned operations a second", default=UNSET)
     throughput: int | Unset = attr("provisioned throughput in MiB/s (gp3)", default=UNSET)
-    encrypted: bool | Unset = attr("storage is encrypted", create_only=True, default=UNSET)
+    encrypted: bool | Unset = attr("storage is encrypted", create_only=True, cleared=False, default=UNSET)
     kms_key: str | Unset = attr("ARN of the KMS key for it; unset: RDS's own", create_only=True, default=UNSET)
-    database: str | Unset = attr("name of the first database", create_only=True, default=UNSET)
+    database: str | Unset = attr("name of the first database", create_only=True, cleared=None, default=UNSET)
     username: str = attr("name of the master user", create_only=True)
     port: int | Unset = attr("TCP port", default=UNSET)
     subnet_group: str = attr("where it lies", refers_to="aws.db_subnet_group", output="name", create_only=True)
     security_groups: list[str] | Unset = attr(
         "who reaches it", refers_to="aws.security_group", unordered=True, default=UNSET
     )
-    multi_az: bool | Unset = attr("a standby in a second zone", default=UNSET)
+    multi_az: bool | Unset = attr("a standby in a second zone", cleared=False, default=UNSET)
     zone: str | Unset = attr("zone to start in, without multi_az", initial=True, default=UNSET)
-    public: bool | Unset = attr("it gets a public address", default=UNSET)
+    public: bool | Unset = attr("it gets a public address", cleared=False, default=UNSET)
     parameter_group: str | Unset = attr("name of its parameter group", default=UNSET)
     ca_certificate: str | Unset = attr("certificate authority, such as rds-ca-rsa2048-g1", default=UNSET)
     backup_days: int | Unset = attr("days that automated backups are kept; 0: none", default=UNSET)
     backup_window: str | Unset = attr("daily, in UTC: 03:00-04:00", default=UNSET)
     maintenance_window: str | Unset = attr("weekly, in UTC: sun:04:30-sun:05:30", default=UNSET)
-    auto_minor_upgrade: bool | Unset = attr("minor versions are upgraded in the maintenance window", default=UNSET)
-    copy_tags_to_snapshots: bool | Unset = attr("snapshots carry its tags", default=UNSET)
-    iam_authentication: bool | Unset = attr("database users may sign in through IAM", default=UNSET)
-    log_exports: list[str] | Unset = attr(
-        "logs that go to CloudWatch: postgresql, upgrade", unordered=True, default=UNSET
+    auto_minor_upgrade: bool | Unset = attr(
+        "minor versions are upgraded in the maintenance window", cleared=True, default=UNSET
     )
-    monitoring_interval_s: int | Unset = attr("seconds between enhanced metrics; 0: none", default=UNSET)
+    copy_tags_to_snapshots: bool | Unset = attr("snapshots carry its tags", cleared=False, default=UNSET)
+    iam_authentication: bool | Unset = attr("database users may sign in through IAM", cleared=False, default=UNSET)
+    log_exports: list[str] | Unset = attr(
+        "logs that go to CloudWatch: postgresql, upgrade", unordered=True, cleared=(), default=UNSET
+    )
+    monitoring_interval_s: int | Unset = attr("seconds between enhanced metrics; 0: none", cleared=0, default=UNSET)
     monitoring_role: str | Unset = attr(
         "role that writes enhanced metrics", refers_to="aws.iam_role", output="arn", default=UNSET
     )
-    performance_insights: bool | Unset = attr("queries are sampled", default=UNSET)
+    performance_insights: bool | Unset = attr("queries are sampled", cleared=False, default=UNSET)
     performance_insights_days: int | Unset = attr("days that samples are kept", default=UNSET)
-    deletion_protection: bool | Unset = attr("RDS itself refuses to delete it", default=UNSET)
-    final_snapshot: bool | Unset = attr("deleting it takes a snapshot first (default)", default=UNSET)
+    deletion_protection: bool | Unset = attr("RDS itself refuses to delete it", cleared=False, default=UNSET)
+    final_snapshot: bool | Unset = attr("deleting it takes a snapshot first (default)", cleared=True, default=UNSET)
     apply_immediately: bool | Unset = attr(
-        "false: changes wait for the maintenance window", normalise=never_compared, default=UNSET
+        "false: changes wait for the maintenance window", normalise=never_compared, cleared=True, default=UNSET
     )
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 

@@ -48,14 +48,20 @@ class EcrRepository(Resource):
         "uri": "what images in it are pulled as, without tag or digest",
     }
 
-    immutable_tags: bool | Unset = attr("a tag that is there cannot be moved to another image", default=UNSET)
-    scan_on_push: bool | Unset = attr("images are scanned for known vulnerabilities when pushed", default=UNSET)
-    kms_key: str | Unset = attr("ARN of the KMS key; unset: AES-256 of ECR itself", create_only=True, default=UNSET)
+    immutable_tags: bool | Unset = attr(
+        "a tag that is there cannot be moved to another image", cleared=False, default=UNSET
+    )
+    scan_on_push: bool | Unset = attr(
+        "images are scanned for known vulnerabilities when pushed", cleared=False, default=UNSET
+    )
+    kms_key: str | Unset = attr(
+        "ARN of the KMS key; unset: AES-256 of ECR itself", create_only=True, cleared=None, default=UNSET
+    )
     lifecycle_policy: dict[str, Any] | str | Unset | None = attr(
-        "which images expire; null removes it", normalise=document, default=UNSET
+        "which images expire; null removes it", normalise=document, cleared=None, default=UNSET
     )
     policy: dict[str, Any] | str | Unset | None = attr(
-        "who else may use it; null removes it", normalise=policy, default=UNSET
+        "who else may use it; null removes it", normalise=policy, cleared=None, default=UNSET
     )
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 

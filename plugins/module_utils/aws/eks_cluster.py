@@ -13,7 +13,17 @@ from ..engine.resource import Live, Mark, Resource, Scope
 from ..engine.values import UNSET, Unset
 from .api import Api
 from .eks import RULES, WAITS, name_of, readiness, retag, update_in_turn
-from .eks_access import Access, Entries, canonical, change_entries, is_made_by_eks, link_access, read_entries
+from .eks_access import (
+    CREATOR,
+    Access,
+    Entries,
+    canonical,
+    change_entries,
+    creator_tag,
+    is_made_by_eks,
+    link_access,
+    read_entries,
+)
 from .marks import all_tags, is_ours, marks_of, name_prefixes, own_tags
 from .shapes import given
 
@@ -33,7 +43,7 @@ class EksCluster(Resource):
     an existing one by its name, the last part of its address.
 
     Its API takes one kind of change at a time, each after the one before is done. Entries that the stack made carry its
-    tag; others' (the creator's, the node groups') are kept and listed. Cost of reading: pages of ListClusters + 1 for
+    tag; others' are kept and listed, but for those that EKS makes by itself (the node groups', the creator's). Cost of reading: pages of ListClusters + 1 for
     each whose name begins with the stack's (DescribeCluster) + for each owned the pages of ListAccessEntries and 2 an
     entry (DescribeAccessEntry, ListAssociatedAccessPolicies). Source: these. Actions: eks:ListClusters,
     DescribeCluster, ListAccessEntries, DescribeAccessEntry, ListAssociatedAccessPolicies, CreateCluster,
@@ -69,23 +79,29 @@ class EksCluster(Resource):
     security_groups: list[str] | Unset = attr(
         "further security groups of its interfaces", refers_to="aws.security_group", unordered=True, default=UNSET
     )
-    endpoint_public: bool | Unset = attr("its API is reached from the internet", default=UNSET)
-    endpoint_private: bool | Unset = attr("its API is reached from inside the network", default=UNSET)
-    public_cidrs: list[str] | Unset = attr("blocks that may reach the public endpoint", unordered=True, default=UNSET)
+    endpoint_public: bool | Unset = attr("its API is reached from the internet", cleared=True, default=UNSET)
+    endpoint_private: bool | Unset = attr("its API is reached from inside the network", cleared=False, default=UNSET)
+    public_cidrs: list[str] | Unset = attr(
+        "blocks that may reach the public endpoint", unordered=True, cleared=("0.0.0.0/0",), default=UNSET
+    )
     logging: list[LogType] | Unset = attr(
-        "logs of the control plane that go to CloudWatch", unordered=True, default=UNSET
+        "logs of the control plane that go to CloudWatch", unordered=True, cleared=(), default=UNSET
     )
     authentication_mode: Literal["API", "API_AND_CONFIG_MAP", "CONFIG_MAP"] | Unset = attr(
         "where access is looked up; only towards API", default=UNSET
     )
     creator_admin: bool | Unset = attr("whoever creates it becomes administrator", create_only=True, default=UNSET)
     access: list[Access] | Unset = attr(
-        "who else gets access", open_set=True, unordered=True, usual=is_made_by_eks, default=UNSET
+        "who else gets access", open_set=True, unordered=True, usual=is_made_by_eks, cleared=(), default=UNSET
     )
     service_cidr: str | Unset = attr("IPv4 block of its services", create_only=True, default=UNSET)
-    kms_key: str | Unset = attr("ARN of the KMS key that encrypts its secrets", create_only=True, default=UNSET)
-    support: Literal["STANDARD", "EXTENDED"] | Unset = attr("what happens when its version runs out", default=UNSET)
-    deletion_protection: bool | Unset = attr("EKS itself refuses to delete it", default=UNSET)
+    kms_key: str | Unset = attr(
+        "ARN of the KMS key that encrypts its secrets", create_only=True, cleared=None, default=UNSET
+    )
+    support: Literal["STANDARD", "EXTENDED"] | Unset = attr(
+        "what happens when its version runs out", cleared="EXTENDED", default=UNSET
+    )
+    deletion_protection: bool | Unset = attr("EKS itself refuses to delete it", cleared=False, default=UNSET)
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 
     @classmethod
@@ -142,7 +158,7 @@ class EksCluster(Resource):
             upgradePolicy={"supportType": support} if support else None,
             deletionProtection=given(self.deletion_protection),
             clientRequestToken=mark.token,
-            tags=all_tags(mark, self.tags),
+            tags=all_tags(mark, self.tags) | creator_tag(api.caller),
             rules=RULES,
         )
         return str(answer["cluster"]["arn"])
@@ -221,10 +237,12 @@ def _described(api: Api, name: str) -> dict[str, Any] | None:
 
 
 def _live(api: Api, item: dict[str, Any]) -> Live:
-    stack = marks_of(item.get("tags", {}))["owner"]
-    has_entries = item.get("accessConfig", {}).get("authenticationMode", "CONFIG_MAP") != "CONFIG_MAP"
+    tags, access = item.get("tags", {}), item.get("accessConfig", {})
+    stack = marks_of(tags)["owner"]
+    creator = "" if access.get("bootstrapClusterCreatorAdminPermissions") is False else tags.get(CREATOR, "")
+    has_entries = access.get("authenticationMode", "CONFIG_MAP") != "CONFIG_MAP"
     is_there = item["status"] not in ("CREATING", "DELETING", "FAILED")
-    entries = read_entries(api, item["name"], stack) if has_entries and is_there else Entries((), stack)
+    entries = read_entries(api, item["name"], stack, creator) if has_entries and is_there else Entries((), stack)
     return cluster_from_api(item, entries, api.region)
 
 

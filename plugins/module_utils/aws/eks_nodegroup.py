@@ -62,7 +62,7 @@ class EksNodegroup(Resource):
     subnets: list[str] = attr("subnets of its nodes", refers_to="aws.subnet", unordered=True, create_only=True)
     instance_types: list[str] | Unset = attr("instance types, the preferred first", create_only=True, default=UNSET)
     capacity_type: Literal["ON_DEMAND", "SPOT"] | Unset = attr(
-        "how its nodes are paid", create_only=True, default=UNSET
+        "how its nodes are paid", create_only=True, cleared="ON_DEMAND", default=UNSET
     )
     ami_type: str | Unset = attr(
         "family of machine images, such as AL2023_x86_64_STANDARD", create_only=True, default=UNSET
@@ -71,10 +71,10 @@ class EksNodegroup(Resource):
     min_size: int | Unset = attr("fewest nodes", default=UNSET)
     max_size: int | Unset = attr("most nodes", default=UNSET)
     desired_size: int | Unset = attr("nodes to start with; the autoscaler's afterwards", initial=True, default=UNSET)
-    max_unavailable: int | Unset = attr("nodes replaced at the same time in an update", default=UNSET)
+    max_unavailable: int | Unset = attr("nodes replaced at the same time in an update", cleared=1, default=UNSET)
     version: str | Unset = attr("Kubernetes version of its nodes", version_prefix=True, default=UNSET)
     labels: dict[str, str | None] | Unset = attr("labels of its nodes; null removes one", open_set=True, default=UNSET)
-    taints: list[Taint] | Unset = attr("taints of its nodes", unordered=True, default=UNSET)
+    taints: list[Taint] | Unset = attr("taints of its nodes", unordered=True, cleared=(), default=UNSET)
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 
     @classmethod

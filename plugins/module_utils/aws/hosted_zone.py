@@ -40,11 +40,11 @@ class HostedZone(Resource):
     }
 
     domain: str = attr("domain that it answers for", create_only=True, normalise=plain_name)
-    private: bool | Unset = attr("it answers only inside `vpcs`", create_only=True, default=UNSET)
+    private: bool | Unset = attr("it answers only inside `vpcs`", create_only=True, cleared=False, default=UNSET)
     vpcs: list[str] | Unset = attr(
-        "networks that a private zone answers in", refers_to="aws.vpc", unordered=True, default=UNSET
+        "networks that a private zone answers in", refers_to="aws.vpc", unordered=True, cleared=(), default=UNSET
     )
-    comment: str | Unset = attr("what it is for", default=UNSET)
+    comment: str | Unset = attr("what it is for", cleared=None, default=UNSET)
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 
     @classmethod

@@ -44,17 +44,20 @@ class IamRole(Resource):
     outputs: ClassVar[Mapping[str, str]] = {"arn": "its ARN", "name": "its name"}
 
     assume_policy: dict[str, Any] | str = attr("who may assume it: a policy document", normalise=policy)
-    description: str | Unset = attr("what it is for", default=UNSET)
-    path: str | Unset = attr("its path, /…/", create_only=True, default=UNSET)
-    max_session_s: int | Unset = attr("longest session in seconds, 3600 to 43200", default=UNSET)
-    permissions_boundary: str | Unset | None = attr("ARN of the policy that bounds it; null removes it", default=UNSET)
+    description: str | Unset = attr("what it is for", cleared=None, default=UNSET)
+    path: str | Unset = attr("its path, /…/", create_only=True, cleared="/", default=UNSET)
+    max_session_s: int | Unset = attr("longest session in seconds, 3600 to 43200", cleared=3600, default=UNSET)
+    permissions_boundary: str | Unset | None = attr(
+        "ARN of the policy that bounds it; null removes it", cleared=None, default=UNSET
+    )
     inline_policies: dict[str, Any] | Unset = attr(
         "policy documents by name: these and no others",
         normalise=lambda value: {name: policy(one) for name, one in (value or {}).items()},
+        cleared=None,
         default=UNSET,
     )
     managed_policies: list[str] | Unset = attr(
-        "ARNs of attached policies: these and no others", unordered=True, default=UNSET
+        "ARNs of attached policies: these and no others", unordered=True, cleared=(), default=UNSET
     )
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 

@@ -47,14 +47,18 @@ class Record(Resource):
     zone: str = attr("zone that it stands in", refers_to="aws.hosted_zone", create_only=True)
     name: str = attr("whole name, such as www.example.com", create_only=True, normalise=plain_name)
     type: Kind = attr("record type", create_only=True)
-    ttl: int | Unset = attr("seconds that answers may be kept (default 300); not with alias", default=UNSET)
-    records: list[str] | Unset = attr("what it answers; not with alias", unordered=True, default=UNSET)
-    alias: Alias | Unset = attr("an AWS resource whose addresses it answers", default=UNSET)
-    set_identifier: str | Unset = attr("tells several records of one name apart", create_only=True, default=UNSET)
-    weight: int | Unset = attr("share of the answers among records of one name, 0 to 255", default=UNSET)
-    failover: Literal["PRIMARY", "SECONDARY"] | Unset = attr("its part in a failover pair", default=UNSET)
-    region: str | Unset = attr("region for answers by latency", default=UNSET)
-    health_check: str | Unset = attr("id of the health check that takes it out", default=UNSET)
+    ttl: int | Unset = attr(
+        "seconds that answers may be kept (default 300); not with alias", cleared=300, default=UNSET
+    )
+    records: list[str] | Unset = attr("what it answers; not with alias", unordered=True, cleared=None, default=UNSET)
+    alias: Alias | Unset = attr("an AWS resource whose addresses it answers", cleared=None, default=UNSET)
+    set_identifier: str | Unset = attr(
+        "tells several records of one name apart", create_only=True, cleared=None, default=UNSET
+    )
+    weight: int | Unset = attr("share of the answers among records of one name, 0 to 255", cleared=None, default=UNSET)
+    failover: Literal["PRIMARY", "SECONDARY"] | Unset = attr("its part in a failover pair", cleared=None, default=UNSET)
+    region: str | Unset = attr("region for answers by latency", cleared=None, default=UNSET)
+    health_check: str | Unset = attr("id of the health check that takes it out", cleared=None, default=UNSET)
 
     @classmethod
     def read(cls, api: Api, scope: Scope) -> list[Live]:

@@ -53,8 +53,12 @@ class RouteTable(Resource):
     journal = True
 
     vpc: str = attr("network it belongs to", refers_to="aws.vpc", create_only=True)
-    routes: list[Route] | Unset = attr("where traffic goes, besides the network itself", unordered=True, default=UNSET)
-    subnets: list[str] | Unset = attr("subnets that use it", refers_to="aws.subnet", unordered=True, default=UNSET)
+    routes: list[Route] | Unset = attr(
+        "where traffic goes, besides the network itself", unordered=True, cleared=(), default=UNSET
+    )
+    subnets: list[str] | Unset = attr(
+        "subnets that use it", refers_to="aws.subnet", unordered=True, cleared=(), default=UNSET
+    )
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 
     @classmethod

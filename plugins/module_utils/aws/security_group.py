@@ -41,7 +41,7 @@ class SecurityGroup(Resource):
     vpc: str = attr("network it belongs to", refers_to="aws.vpc", create_only=True)
     description: str | Unset = attr("what it is for", create_only=True, default=UNSET)
     ingress: list[Rule] | Unset = attr(
-        "what may come in", unordered=True, open_set=True, closed_by="exclusive", default=UNSET
+        "what may come in", unordered=True, open_set=True, closed_by="exclusive", cleared=(), default=UNSET
     )
     egress: list[Rule] | Unset = attr(
         "what may go out",
@@ -49,10 +49,11 @@ class SecurityGroup(Resource):
         open_set=True,
         closed_by="exclusive",
         usual=wording.is_default_egress,
+        cleared=(),
         default=UNSET,
     )
     exclusive: bool | Unset = attr(
-        "no other rules than these: others' are removed", normalise=never_compared, default=UNSET
+        "no other rules than these: others' are removed", normalise=never_compared, cleared=False, default=UNSET
     )
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 

@@ -32,7 +32,7 @@ class Subnet(Resource):
     vpc: str = attr("network it lies in", refers_to="aws.vpc", create_only=True)
     cidr: str = attr("IPv4 block inside the network's", create_only=True, normalise=canonical_cidr)
     zone: str = attr("availability zone, such as us-east-1a", create_only=True)
-    public_ip: bool | Unset = attr("instances get a public address when they start", default=UNSET)
+    public_ip: bool | Unset = attr("instances get a public address when they start", cleared=False, default=UNSET)
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 
     @classmethod

@@ -35,10 +35,10 @@ class Vpc(Resource):
 
     cidr: str = attr("IPv4 block, such as 10.0.0.0/16", create_only=True, normalise=canonical_cidr)
     tenancy: Literal["default", "dedicated"] | Unset = attr(
-        "default, or dedicated hardware for every instance", create_only=True, default=UNSET
+        "default, or dedicated hardware for every instance", create_only=True, cleared="default", default=UNSET
     )
-    dns_support: bool | Unset = attr("names resolve through Amazon's DNS server", default=UNSET)
-    dns_hostnames: bool | Unset = attr("instances get public DNS names", default=UNSET)
+    dns_support: bool | Unset = attr("names resolve through Amazon's DNS server", cleared=True, default=UNSET)
+    dns_hostnames: bool | Unset = attr("instances get public DNS names", cleared=False, default=UNSET)
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import graph
 from .errors import InvalidDescription
-from .fields import check, mandatory, nearest
+from .fields import check, mandatory, nearest, null_problem
 from .resource import Meta, Provider, Resource
 from .values import UNSET, Reference, references_in
 
@@ -101,7 +101,9 @@ def _resource(raw: Raw, providers: Sequence[Provider], problems: list[str]) -> R
     if found:
         problems.extend(found)
         return None
-    fields = {key: value for key, value in raw.fields.items() if key not in _META_TYPES}
+    schema = cls.schema()
+    given = {key: value for key, value in raw.fields.items() if key not in _META_TYPES}
+    fields = {key: schema[key].cleared if value is None else value for key, value in given.items()}
     if raw.fields.get("existing"):
         fields = dict.fromkeys(mandatory(cls), UNSET) | fields
     try:
@@ -120,7 +122,9 @@ def _field_problems(raw: Raw, cls: type[Resource]) -> Iterable[str]:
             yield from check(value, _META_TYPES[key], f"{_where(raw)}: {key}")
         elif key in hints:
             if value is None and key not in mandatory(cls):
-                continue  # null clears
+                if problem := null_problem(key, cls.schema()[key]):
+                    yield f"{_where(raw)}: {problem}"
+                continue
             yield from check(value, hints[key], f"{_where(raw)}: {key}")
         else:
             yield f'{_where(raw)}: {cls.kind or "it"} has no field "{key}".{nearest(str(key), [*hints, *_META_TYPES])}'
@@ -171,7 +175,8 @@ def _link(
                     continue
                 externals[reference.address] = cls
             if reference.output not in ("id", *cls.outputs):
-                hint = nearest(reference.output, ["id", *cls.outputs])
+                known = ["id", *cls.outputs]
+                hint = nearest(reference.output, known) or f" It has {', '.join(known)}."
                 problems.append(f'{where}: {reference.address} has no output "{reference.output}".{hint}')
         needs[address] = frozenset(reference.address for reference in references if reference.address != address)
         if any(reference.address == address for reference in references):

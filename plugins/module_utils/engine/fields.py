@@ -34,6 +34,7 @@ class Field:
     open_set: bool = False  # foreign entries are kept and listed
     usual: Callable[[Any], bool] | None = None  # foreign entries that the service itself makes: not listed
     closed_by: str = ""  # name of a boolean field that turns the open set into a closed one
+    cleared: Any = UNSET  # what null stands for: False, [], 3600 …, None for "nothing there"; UNSET: null is refused
 
 
 def attr(doc: str, *, refers_to: str | tuple[str, ...] = (), default: Any = dataclasses.MISSING, **flags: Any) -> Any:
@@ -55,6 +56,14 @@ def mandatory(cls: type) -> list[str]:
         for f in dataclasses.fields(cls)
         if "capstan" in f.metadata and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]
+
+
+def null_problem(name: str, meaning: Field) -> str:
+    """The sentence that refuses null for a field; "" where the field can be cleared."""
+    if meaning.cleared is not UNSET:
+        return ""
+    keys = " Set a key to null to remove that one." if meaning.open_set else ""
+    return f"{name} is null, but nothing can clear it: leave it out to keep what is live, or give a value.{keys}"
 
 
 def nearest(word: str, known_words: Iterable[str]) -> str:

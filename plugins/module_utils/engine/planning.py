@@ -10,6 +10,7 @@ from typing import Any
 from . import graph
 from .description import Description
 from .errors import ApiError, Category, InvalidDescription, Unreadable
+from .fields import nearest
 from .names import mark_for
 from .plan import Change, Plan, change_for, choose_live, deletion, outlook
 from .reading import Group, Reader, Seen, Sessions, Snapshot, Stack
@@ -154,7 +155,9 @@ class Planner:
             return seen.live.outputs.get(reference.output, Unknown(str(reference)))
         if not self.check:
             problem = f"the shared platform {platform} has no {reference.address} (yet)"
-            raise InvalidDescription(f"{problem}: converge the platform first, or correct the reference.")
+            there = {seen.live.address for seen in self.snapshot.everything() if seen.live.owner == platform}
+            hint = nearest(reference.address, sorted(there))
+            raise InvalidDescription(f"{problem}: converge the platform first, or correct the reference.{hint}")
         with self.lock:
             self.missing.add(reference.address)
         return Unknown(str(reference))

@@ -30,7 +30,12 @@ class Net(Resource):
     outputs = {"arn": "its name"}
 
     cidr: str = attr("IPv4 block", create_only=True)
-    zones: list[str] | Unset = attr("zones", default=UNSET)
+    zones: list[str] | Unset = attr("zones", cleared=(), default=UNSET)
+    public: bool | Unset = attr("reached from outside", cleared=False, default=UNSET)
+    lease_s: int | Unset = attr("how long addresses are lent", cleared=3600, default=UNSET)
+    note: str | Unset = attr("what it is for", cleared=None, default=UNSET)
+    size: int | Unset = attr("addresses", default=UNSET)
+    tags: dict[str, str | None] | Unset = attr("tags", open_set=True, default=UNSET)
     routes: list[Route] | Unset = attr("routes", default=UNSET)
     peer: str | Unset = attr("another one", refers_to="toy.net", default=UNSET)
 
@@ -85,6 +90,13 @@ def test_a_reference_to_an_output_that_does_not_exist_is_named() -> None:
     ]
 
 
+def test_where_no_output_is_near_all_of_them_are_named() -> None:
+    marker = Reference("toy.net/a", "endpoint").marker()
+    assert problems(a={"cidr": "x"}, b={"cidr": marker}) == [
+        'toy.net/b (role network): toy.net/a has no output "endpoint". It has id, arn.'
+    ]
+
+
 def test_a_cycle_is_spelled_out() -> None:
     found = problems(a={"cidr": "x", "peer": "b"}, b={"cidr": "y", "peer": "c"}, c={"cidr": "z", "peer": "a"})
     assert found == ["these resources need each other in a circle: toy.net/a -> toy.net/b -> toy.net/c -> toy.net/a."]
@@ -105,8 +117,24 @@ def test_what_a_shared_platform_may_provide_is_kept_for_reading() -> None:
     assert description.externals == {"toy.net/main": Net}
 
 
-def test_null_clears_an_optional_field_but_not_a_mandatory_one() -> None:
-    assert describe([Raw("toy.net/a", {"cidr": "x", "zones": None}, "n", "p")], [Toys()]).resources
+def test_null_stands_for_the_cleared_state_that_the_kind_declares() -> None:
+    given = {"cidr": "x", "zones": None, "public": None, "lease_s": None, "note": None}
+    resource = describe([Raw("toy.net/a", given, "n", "p")], [Toys()]).resources["toy.net/a"]
+    assert resource.values() == {"cidr": "x", "zones": (), "public": False, "lease_s": 3600, "note": None}
+
+
+def test_null_is_refused_where_nothing_can_clear_the_field() -> None:
+    assert problems(a={"cidr": "x", "size": None}) == [
+        "toy.net/a (role network): size is null, but nothing can clear it: leave it out to keep what is live, or give a"
+        " value."
+    ]
+    assert problems(a={"cidr": "x", "tags": None}) == [
+        "toy.net/a (role network): tags is null, but nothing can clear it: leave it out to keep what is live, or give a"
+        " value. Set a key to null to remove that one."
+    ]
+
+
+def test_null_for_a_mandatory_field_is_a_wrong_type() -> None:
     assert problems(a={"cidr": None}) == ["toy.net/a (role network): cidr is null (None); text is wanted."]
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw, describe
-from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import Refused
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import InvalidDescription, Refused
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.lease import Process
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.run import Engine, Options, Outcome, Stack
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
@@ -59,3 +59,11 @@ def test_a_platform_goes_once_its_environments_are_gone() -> None:
     assert sorted(account.cloud.things) == ["net-1"]
     account.converge(PLATFORM, NET, absent=True)
     assert account.cloud.things == {}
+
+
+def test_what_a_platform_does_not_have_comes_with_the_nearest_thing_it_has() -> None:
+    account = Account()
+    account.converge(PLATFORM, NET)
+    mistyped = Raw("mem.node/web", {"net": "mian", "size": 1}, "web", "dev")
+    with pytest.raises(InvalidDescription, match=r'prod-platform has no mem.net/mian .* Did you mean "mem.net/main"\?'):
+        account.converge(ENVIRONMENT, mistyped)
