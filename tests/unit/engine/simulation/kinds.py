@@ -53,7 +53,7 @@ class SimResource(Resource):
     uses: list[str] | Unset = attr("others, exchangeable", refers_to=ANY, unordered=True, default=UNSET)
     inside: str | Unset = attr("another, for good", refers_to=ANY, create_only=True, default=UNSET)
     text: str | Unset = attr("text that may hold references", default=UNSET)
-    note: str | Unset = attr("text that null clears", default=UNSET)
+    note: str | Unset = attr("text that null clears", cleared=None, default=UNSET)
 
     @classmethod
     def read(cls, api: SimApi, scope: Scope) -> list[Live]:
