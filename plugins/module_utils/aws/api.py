@@ -43,6 +43,7 @@ class Clients(Protocol):
     account_id: str
     region: str
     user_agent: str
+    caller: str  # ARN of whoever calls
 
     def client(self, service: str) -> Any:
         """The client of a service, made on first use."""
@@ -65,6 +66,11 @@ class Api:
     @property
     def region(self) -> str:
         return self._clients.region
+
+    @property
+    def caller(self) -> str:
+        """ARN of the user, or of the role's session, that calls."""
+        return self._clients.caller
 
     @property
     def user_agent(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -12,6 +13,10 @@ from .eks import RULES
 from .marks import STACK
 
 _POLICY = "arn:aws:eks::aws:cluster-access-policy/"
+CREATOR = "capstan:creator"  # tag of a cluster: the principal that made it, which its API does not tell
+_SESSION = re.compile(r"(arn:[\w-]+:)sts(::[0-9]{12}:)assumed-role/([^/]+)/.+")
+_PATH = re.compile(r"(?<=:role/).*/")  # of a role: an ARN of its session is without it, its name is unique anyway
+_TAG_VALUE = re.compile(r"[\w+=.@:/-]{1,256}")
 
 
 class _Policy(TypedDict):
@@ -65,9 +70,33 @@ def _entry(principal: Any, kind: str, groups: Iterable[str], policies: Mapping[s
     }
 
 
+class CreatorEntry(dict[str, Any]):
+    """The Entry that EKS made for the principal that created the cluster (bootstrapClusterCreatorAdminPermissions)."""
+
+
 def is_made_by_eks(entry: Mapping[str, Any]) -> bool:
-    """EKS makes an entry for the role of each managed node group by itself."""
-    return bool(entry["type"] != "STANDARD")
+    """EKS makes entries by itself: for the role of each managed node group, and for the cluster's creator."""
+    return entry["type"] != "STANDARD" or isinstance(entry, CreatorEntry)
+
+
+def creator_tag(caller: str) -> dict[str, str]:
+    """The tag of a cluster that `caller` (the ARN of a user, or of a role's session) creates; none when its ARN cannot
+    be a tag's value: its entry is listed as foreign then."""
+    principal = principal_of(caller)
+    return {CREATOR: principal} if _TAG_VALUE.fullmatch(principal) else {}
+
+
+def principal_of(arn: str) -> str:
+    """The IAM principal behind a caller: of a role's session its role. A role's path is left out."""
+    return _PATH.sub("", _SESSION.sub(r"\1iam\2role/\3", arn))
+
+
+def noted(entry: Entry, creator: str) -> Entry:
+    """`entry`, as a CreatorEntry when it is exactly what EKS makes for `creator` ("": nobody knows who that is)."""
+    admin = {"policy": f"{_POLICY}AmazonEKSClusterAdminPolicy", "namespaces": []}
+    as_made = {"principal": entry["principal"], "type": "STANDARD", "groups": [], "policies": [admin]}
+    is_creators = bool(creator) and principal_of(entry["principal"]) == creator and entry == as_made
+    return CreatorEntry(entry) if is_creators else entry
 
 
 def _policy_arn(name: str) -> str:
@@ -83,8 +112,9 @@ class Entries:
         self.arns = {item["principalArn"]: item["accessEntryArn"] for _, item in found}
 
 
-def read_entries(api: Api, cluster: str, stack: str) -> Entries:
-    """All entries of `cluster`: pages of ListAccessEntries + 2 an entry. `stack`: whose tag makes them ours."""
+def read_entries(api: Api, cluster: str, stack: str, creator: str) -> Entries:
+    """All entries of `cluster`: pages of ListAccessEntries + 2 an entry. `stack`: whose tag makes them ours. `creator`:
+    who made the cluster, if it was made with an entry for that principal."""
     options: dict[str, Any] = {"clusterName": cluster, "rules": RULES, "done": Category.ABSENT}
     principals = list(api.pages("eks", "ListAccessEntries", "accessEntries", **options))
 
@@ -97,7 +127,7 @@ def read_entries(api: Api, cluster: str, stack: str) -> Entries:
         )
         policies = {policy["policyArn"]: policy["accessScope"].get("namespaces", ()) for policy in listed}
         groups = item.get("kubernetesGroups", ()) if item["type"] == "STANDARD" else ()
-        return _entry(principal, item["type"], groups, policies), item
+        return noted(_entry(principal, item["type"], groups, policies), creator), item
 
     return Entries([found for found in api.each(one, principals) if found is not None], stack)
 

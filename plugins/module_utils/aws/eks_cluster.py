@@ -43,11 +43,11 @@ class EksCluster(Resource):
     an existing one by its name, the last part of its address.
 
     Its API takes one kind of change at a time, each after the one before is done. Entries that the stack made carry its
-    tag; others' are kept and listed, but for those that EKS makes by itself (the node groups', the creator's). Cost of reading: pages of ListClusters + 1 for
-    each whose name begins with the stack's (DescribeCluster) + for each owned the pages of ListAccessEntries and 2 an
-    entry (DescribeAccessEntry, ListAssociatedAccessPolicies). Source: these. Actions: eks:ListClusters,
-    DescribeCluster, ListAccessEntries, DescribeAccessEntry, ListAssociatedAccessPolicies, CreateCluster,
-    UpdateClusterConfig, UpdateClusterVersion, CreateAccessEntry, UpdateAccessEntry, DeleteAccessEntry,
+    tag; others' are kept, and listed unless EKS made them by itself (the node groups', the creator's). Cost of reading:
+    pages of ListClusters + 1 for each whose name begins with the stack's (DescribeCluster) + for each owned the pages
+    of ListAccessEntries and 2 an entry (DescribeAccessEntry, ListAssociatedAccessPolicies). Source: these. Actions:
+    eks:ListClusters, DescribeCluster, ListAccessEntries, DescribeAccessEntry, ListAssociatedAccessPolicies,
+    CreateCluster, UpdateClusterConfig, UpdateClusterVersion, CreateAccessEntry, UpdateAccessEntry, DeleteAccessEntry,
     AssociateAccessPolicy, DisassociateAccessPolicy, TagResource, UntagResource, DeleteCluster; iam:PassRole for its
     role, and iam:CreateServiceLinkedRole once an account.
     """

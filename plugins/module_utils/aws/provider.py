@@ -96,6 +96,7 @@ class _Clients:
         self.account_id = location.account_id
         self.region = location.region
         self.user_agent = user_agent
+        self.caller = ""  # until `verify` has asked
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._session = self._signed_in()
@@ -127,6 +128,7 @@ class _Clients:
                 f"is {self.account_id}. Nothing else was called. Use the credentials of {self.account_id}, or correct "
                 "account_id."
             )
+        self.caller = answer["Arn"]
 
     def _why_not(self, error: ApiError) -> str:
         if error.code == "Unreachable":

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from ansible_collections.capstan.fullstack.plugins.module_utils.aws.eks_access import (
+    CreatorEntry,
+    creator_tag,
+    noted,
+    principal_of,
+)
+
 from .harness import World, differences, outputs
 from .samples_cluster import cluster, nodegroup
 
@@ -64,3 +74,97 @@ def test_a_cluster_says_how_it_is_reached(world: World) -> None:
     assert found["region"] == "us-east-1"
     assert found["ca"]
     assert found["security_group"].startswith("sg-")
+
+
+_ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+_EVERYWHERE = {"type": "cluster"}
+
+
+def foreign_principals(world: World) -> list[str]:
+    """Whose access entries the plan lists as foreign."""
+    change = world.plan(cluster.description).of(cluster.address)
+    assert change is not None and change.action == "none"
+    return [entry["principal"] for entry in change.difference.foreign.get("access", ())]
+
+
+def test_the_entry_that_eks_makes_for_the_creator_is_not_listed_and_others_are(world: World) -> None:
+    world.converge(cluster.description)
+    eks = world.account.client("eks")
+    name = eks.list_clusters()["clusters"][0]
+    (creator,) = (one for one in eks.list_access_entries(clusterName=name)["accessEntries"] if ":user/" in one)
+    assert foreign_principals(world) == []
+
+    outsider = f"arn:aws:iam::{world.account.id}:role/outsider"
+    eks.create_access_entry(clusterName=name, principalArn=outsider)
+    eks.associate_access_policy(clusterName=name, principalArn=outsider, policyArn=_ADMIN, accessScope=_EVERYWHERE)
+    assert foreign_principals(world) == [outsider]
+
+    eks.update_access_entry(clusterName=name, principalArn=creator, kubernetesGroups=["more"])
+    assert foreign_principals(world) == sorted([creator, outsider])
+
+
+def test_the_creator_s_entry_may_be_described_and_changed_and_is_ours_then(world: World) -> None:
+    world.converge(cluster.description)
+    eks = world.account.client("eks")
+    name = eks.list_clusters()["clusters"][0]
+    (creator,) = (one for one in eks.list_access_entries(clusterName=name)["accessEntries"] if ":user/" in one)
+    fields = cluster.description[cluster.address]
+
+    def described_with(**more: Any) -> dict[str, Any]:
+        mine = {"principal": creator, "policies": [{"policy": "AmazonEKSClusterAdminPolicy"}], **more}
+        return {**cluster.description, cluster.address: {**fields, "access": [*fields["access"], mine]}}
+
+    assert differences(world.plan(described_with())) == {}
+    described = described_with(groups=["more"])
+    world.converge(described)
+
+    entry = eks.describe_access_entry(clusterName=name, principalArn=creator)["accessEntry"]
+    assert (entry["tags"], entry["kubernetesGroups"]) == ({"capstan:stack": "shop"}, ["more"])
+    assert differences(world.plan(described)) == {}
+
+
+def entry(**differing: Any) -> dict[str, Any]:
+    """What EKS makes for the role /teams/deployer, but for what differs."""
+    return {
+        "principal": "arn:aws:iam::111122223333:role/teams/deployer",
+        "type": "STANDARD",
+        "groups": [],
+        "policies": [{"policy": _ADMIN, "namespaces": []}],
+        **differing,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "creator", "is_creators"),
+    [
+        (entry(), "arn:aws:iam::111122223333:role/deployer", True),
+        (entry(), "arn:aws:iam::111122223333:role/other", False),
+        (entry(), "arn:aws:iam::444455556666:role/deployer", False),
+        (entry(), "arn:aws:iam::111122223333:user/deployer", False),
+        (entry(), "", False),
+        (entry(groups=["more"]), "arn:aws:iam::111122223333:role/deployer", False),
+        (entry(policies=[]), "arn:aws:iam::111122223333:role/deployer", False),
+        (
+            entry(policies=[{"policy": _ADMIN, "namespaces": ["shop"]}]),
+            "arn:aws:iam::111122223333:role/deployer",
+            False,
+        ),
+        (entry(principal="arn:aws:iam::111122223333:user/a/ann"), "arn:aws:iam::111122223333:user/a/ann", True),
+        (entry(principal="arn:aws:iam::111122223333:user/b/ann"), "arn:aws:iam::111122223333:user/a/ann", False),
+    ],
+)
+def test_only_exactly_what_eks_makes_for_the_creator_is_taken_for_it(
+    found: dict[str, Any], creator: str, is_creators: bool
+) -> None:
+    assert noted(found, creator) == found
+    assert isinstance(noted(found, creator), CreatorEntry) is is_creators
+
+
+def test_the_creator_is_the_role_behind_a_session_and_left_out_where_a_tag_cannot_hold_it() -> None:
+    session = "arn:aws-us-gov:sts::111122223333:assumed-role/deployer/ann@example.com"
+    assert principal_of(session) == "arn:aws-us-gov:iam::111122223333:role/deployer"
+    assert creator_tag("arn:aws:iam::111122223333:user/a/ann") == {
+        "capstan:creator": "arn:aws:iam::111122223333:user/a/ann"
+    }
+    assert creator_tag("arn:aws:sts::111122223333:assumed-role/a,b/session") == {}
+    assert creator_tag("") == {}
