@@ -43,8 +43,9 @@ def _reason(api: Api, name: str, stage: str, error: ApiError) -> str:
     if error.category is Category.ABSENT and _STAGE in error.message:
         return f"Secrets Manager's {name} has no version {stage}."
     if error.category is Category.ABSENT:
-        return f"Secrets Manager of account {api.account_id} in {api.region} has no secret {name}."
-    if error.code == "InvalidRequestException" and "deletion" in error.message:
+        version = "" if stage == "AWSCURRENT" else f" with a version {stage}"
+        return f"Secrets Manager of account {api.account_id} in {api.region} has no secret {name}{version}."
+    if error.code == "InvalidRequestException" and "marked" in error.message:  # "marked for deletion"
         return f"Secrets Manager's {name} is scheduled for deletion; restore it, or name another."
     if error.code in ("AccessDenied", "AccessDeniedException"):
         return (

@@ -107,8 +107,8 @@ def _secret(value: Any) -> Any:
 def _encoded(value: Any) -> Any:
     if isinstance(value, Unknown):
         return value
-    text = value.reveal() if isinstance(value, Secret) else str(value)
-    return Secret(base64.b64encode(text.encode()).decode(), value.version if isinstance(value, Secret) else "")
+    secret = value if isinstance(value, Secret) else Secret(str(value))
+    return secret.holding(base64.b64encode(secret.reveal().encode()).decode())
 
 
 def revealed(value: Any) -> Any:

@@ -165,7 +165,7 @@ def with_secrets(
         try:
             found[component, ref] = _found(ref, given.get((component, ref.source, ref.name)), stored)
         except InvalidDescription as error:
-            problems.append(f"{', '.join(addresses)}: {error}")
+            problems.append(f"{', '.join(sorted(addresses))}: {error}")
     if problems:
         raise InvalidDescription(*problems)
     resources = {address: _filled(resource, found) for address, resource in description.resources.items()}

@@ -51,7 +51,9 @@ def token_of(bench: Bench) -> Secret:
 def test_the_filter_gives_a_marker_that_survives_json_and_yaml_and_takes_serials_out(roles: Roles) -> None:
     roles.write(
         "app",
-        defaults="app_password: \"{{ 'prod/redis' | capstan.fullstack.secret_ref('secretsmanager', key='password') }}\"",
+        defaults="""
+        app_password: "{{ 'prod/redis' | capstan.fullstack.secret_ref('secretsmanager', key='password') }}"
+        """,
         specs="argument_specs: {main: {options: {app_password: {type: str, no_log: true}}}}",
         resources="""
         aws.x/y:
@@ -70,9 +72,8 @@ def test_the_filter_gives_a_marker_that_survives_json_and_yaml_and_takes_serials
 
 @pytest.mark.parametrize("misuse", ["b64encode", "hash", "length", "upper"])
 def test_a_transformed_secret_is_an_error_with_file_and_line(misuse: str, roles: Roles) -> None:
-    roles.write(
-        "app", resources="# one\naws.x/y:\n  a: \"{{ 'T' | capstan.fullstack.secret_ref('env') | %s }}\"\n" % misuse
-    )
+    text = "'T' | capstan.fullstack.secret_ref('env')"
+    roles.write("app", resources=f'# one\naws.x/y:\n  a: "{{{{ ({text}) | {misuse} }}}}"\n')
     (problem,) = roles.problems("app")
     assert problem.startswith("roles/app/templates/resources.yml.j2:3: the reference to environment variable T was ")
     assert "secret_ref(..., encode='base64')" in problem
