@@ -6,6 +6,7 @@ api.pages("ec2", "DescribeSubnets", "Subnets", Filters=[...])
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -18,9 +19,12 @@ from .rules import PROVIDER_RULES
 T = TypeVar("T")
 R = TypeVar("R")
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _SIDE_BY_SIDE = 16  # calls of one resource at the same time
 _READ_VERBS = ("Describe", "Get", "List", "BatchGet", "BatchCheck", "Lookup", "Test")
+# What EC2 says before and after the sentence that tells who may not do what: nothing, and a page in a cipher.
+_PADDING = re.compile(
+    r"^You are not authorized to perform this operation\. (?=User: )|\s*Encoded authorization failure message: \S+"
+)
 # A 5xx answer or none at all leaves open whether a write was done; one that was never sent was not.
 _NEVER_SENT = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"})
 _UNANSWERED = frozenset(
@@ -140,21 +144,6 @@ class Api:
         for page in paginator.paginate(**params):
             yield from page.get(key) or ()
 
-    def until(self, look: Callable[[], bool], limit_s: float) -> bool:
-        """Asks `look` with growing pauses until it says yes; False after `limit_s` seconds.
-
-        For a kind whose API takes its changes one after the other only. Raises when the run must not write any more.
-        """
-        runtime = self._calls.runtime
-        started, pause = runtime.monotonic(), _FIRST_PAUSE_S
-        while not look():
-            if runtime.monotonic() - started > limit_s:
-                return False
-            self._calls.guard()
-            runtime.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE_S)
-        return True
-
     def each(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`work` for every item, side by side; results in the items' order. The first error is raised after all ended.
 
@@ -199,7 +188,7 @@ def _send(client: Any, operation: str, params: dict[str, Any], write: bool, rule
     try:
         answer: dict[str, Any] = getattr(client, xform_name(operation))(**params)
     except ClientError as error:
-        raise sorted_error(_refused(operation, error.response, write), rules, PROVIDER_RULES) from None
+        raise sorted_error(_refused(error.operation_name, error.response, write), rules, PROVIDER_RULES) from None
     except BotoCoreError as error:
         raise sorted_error(_unanswered(operation, error, write), rules, PROVIDER_RULES) from None
     return answer
@@ -214,7 +203,7 @@ def _refused(operation: str, response: Mapping[str, Any], write: bool) -> ApiErr
     elif status >= 500:
         category = Category.LOST if write else Category.RETRY
     code = str(details.get("Code", "")).removeprefix("Client.")
-    return ApiError(operation, code or f"HTTP {status}", str(details.get("Message", "")), category)
+    return ApiError(operation, code or f"HTTP {status}", _PADDING.sub("", str(details.get("Message", ""))), category)
 
 
 def _unanswered(operation: str, error: Exception, write: bool) -> ApiError:

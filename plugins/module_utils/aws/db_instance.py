@@ -42,6 +42,7 @@ class DbInstance(Resource):
     protected = True
     data_at_stake = "the database"
     ready_timeout_s = 3600.0
+    visible_s = 300.0  # it says `available` for a while before it begins
     poll_s = (0.2, 10.0)
     disruption: ClassVar[Mapping[str, str]] = {
         "engine_version": _FAILOVER,

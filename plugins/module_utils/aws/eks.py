@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Any
 
 from ..engine.calls import Rule
-from ..engine.errors import ApiError, Category
+from ..engine.errors import Category
 from ..engine.resource import READY, Live, Readiness, deleting, failed, waiting
 from .api import Api
 from .marks import tag_changes
@@ -15,7 +15,6 @@ from .rules import rules
 _FRESH_ROLE = "InvalidParameterException"
 # Somebody else's update may be under way: it is waited for so many times as long as for anything else.
 WAITS = 5
-UPDATE_LIMIT_S = 2400.0  # an upgrade of the control plane takes ten minutes, one of a large node group more
 
 RULES: tuple[Rule, ...] = (
     *rules(Category.EXISTS, "ResourceInUseException", operation="CreateCluster"),
@@ -59,12 +58,15 @@ def _issues(item: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def update_in_turn(api: Api, updates: Iterable[Callable[[], object]], status: Callable[[], str]) -> None:
-    """Makes asynchronous updates one after the other: each but the first waits until the one before is done."""
-    for number, update in enumerate(updates):
-        if number and not api.until(lambda: status() not in ("UPDATING", "CREATING"), UPDATE_LIMIT_S):
-            raise ApiError("update", "Timeout", f"still {status()} after {UPDATE_LIMIT_S:.0f} s")
-        update()
+Update = tuple[Set[str], Callable[[], object]]  # the fields that it brings about, and the call
+
+
+def first_of(updates: Iterable[Update]) -> set[str]:
+    """Makes the first update; the fields of the others are left: EKS takes one update at a time."""
+    everything = list(updates)
+    for _, call in everything[:1]:
+        call()
+    return {name for fields, _ in everything[1:] for name in fields}
 
 
 def retag(api: Api, live: Live, change: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -12,7 +12,7 @@ from ..engine.fields import attr
 from ..engine.resource import Live, Mark, Resource, Scope
 from ..engine.values import UNSET, Unset
 from .api import Api
-from .eks import RULES, WAITS, name_of, readiness, retag, update_in_turn
+from .eks import RULES, WAITS, Update, first_of, name_of, readiness, retag
 from .eks_access import (
     CREATOR,
     Access,
@@ -57,6 +57,7 @@ class EksCluster(Resource):
     data_at_stake = "every workload in it and their volumes' claims"
     disruption: ClassVar[Mapping[str, str]] = {"version": "rolling upgrade of the control plane"}
     ready_timeout_s = 2400.0
+    visible_s = 600.0
     poll_s = (0.2, 10.0)
     outputs: ClassVar[Mapping[str, str]] = {
         "arn": "its ARN",
@@ -163,21 +164,20 @@ class EksCluster(Resource):
         )
         return str(answer["cluster"]["arn"])
 
-    def update(self, api: Api, live: Live, change: Any) -> None:
+    def update(self, api: Api, live: Live, change: Any) -> Iterable[str]:
         retag(api, live, change)
-        name = live.outputs["name"]
-        update_in_turn(api, self._updates(api, live, change), lambda: str((_described(api, name) or {}).get("status")))
+        return first_of(self._updates(api, live, change))
 
-    def _updates(self, api: Api, live: Live, change: Any) -> Iterable[Callable[[], object]]:
+    def _updates(self, api: Api, live: Live, change: Any) -> Iterable[Update]:
         """The updates that `change` takes, in an order in which they can be made."""
         which: dict[str, Any] = {"name": live.outputs["name"], "rules": RULES, "waits": WAITS}
-        for setting in _settings(live.fields, change.fields):
-            yield partial(api.call, "eks", "UpdateClusterConfig", **which, **setting)
+        for fields, setting in _settings(live.fields, change.fields):
+            yield fields, partial(api.call, "eks", "UpdateClusterConfig", **which, **setting)
         if "access" in change.fields:  # after the cluster's mode allows for entries
             before, after = change.fields["access"]
-            yield partial(change_entries, api, which["name"], live.raw, live.owner, before, after)
+            yield {"access"}, partial(change_entries, api, which["name"], live.raw, live.owner, before, after)
         for version in _steps(*change.fields.get("version", ("", ""))):
-            yield partial(api.call, "eks", "UpdateClusterVersion", **which, version=version)
+            yield {"version"}, partial(api.call, "eks", "UpdateClusterVersion", **which, version=version)
 
     @classmethod
     def delete(cls, api: Api, live: Live) -> None:
@@ -200,27 +200,26 @@ def _chosen(cluster: EksCluster, names: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _settings(live: Mapping[str, Any], fields: Mapping[str, tuple[Any, Any]]) -> Iterable[dict[str, Any]]:
+def _settings(
+    live: Mapping[str, Any], fields: Mapping[str, tuple[Any, Any]]
+) -> Iterable[tuple[set[str], dict[str, Any]]]:
     """What UpdateClusterConfig has to be told, one kind of change after the other; those of the network as a whole."""
     for names in (_NETWORK, _ENDPOINT):
         if fields.keys() & names.keys():
             wanted = {**live, **{name: after for name, (_, after) in fields.items()}}
-            yield {
-                "resourcesVpcConfig": {
-                    theirs: wanted[ours] for ours, theirs in names.items() if wanted[ours] or ours in _ENDPOINT
-                }
-            }
+            network = {theirs: wanted[ours] for ours, theirs in names.items() if wanted[ours] or ours in _ENDPOINT}
+            yield fields.keys() & names.keys(), {"resourcesVpcConfig": network}
     if "logging" in fields:
         before, after = (set(side or ()) for side in fields["logging"])
         parts = ((after - before, True), (before - after, False))
         setups = [{"types": sorted(types), "enabled": enabled} for types, enabled in parts if types]
-        yield {"logging": {"clusterLogging": setups}}
+        yield {"logging"}, {"logging": {"clusterLogging": setups}}
     if "authentication_mode" in fields:
-        yield {"accessConfig": {"authenticationMode": fields["authentication_mode"][1]}}
+        yield {"authentication_mode"}, {"accessConfig": {"authenticationMode": fields["authentication_mode"][1]}}
     if "support" in fields:
-        yield {"upgradePolicy": {"supportType": fields["support"][1]}}
+        yield {"support"}, {"upgradePolicy": {"supportType": fields["support"][1]}}
     if "deletion_protection" in fields:
-        yield {"deletionProtection": fields["deletion_protection"][1]}
+        yield {"deletion_protection"}, {"deletionProtection": fields["deletion_protection"][1]}
 
 
 def _steps(before: str, after: str) -> list[str]:

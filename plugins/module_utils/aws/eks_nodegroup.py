@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Literal, TypedDict
@@ -12,7 +12,7 @@ from ..engine.fields import attr
 from ..engine.resource import Live, Mark, Resource, Scope
 from ..engine.values import UNSET, Unset
 from .api import Api
-from .eks import RULES, WAITS, name_of, readiness, retag, update_in_turn
+from .eks import RULES, WAITS, Update, first_of, name_of, readiness, retag
 from .marks import all_tags, is_ours, marks_of, name_prefixes, own_tags
 from .shapes import given
 
@@ -50,6 +50,7 @@ class EksNodegroup(Resource):
         "taints": "pods that do not tolerate a new taint may be evicted",
     }
     ready_timeout_s = 2400.0
+    visible_s = 600.0
     poll_s = (0.2, 10.0)
     outputs: ClassVar[Mapping[str, str]] = {
         "arn": "its ARN",
@@ -123,17 +124,18 @@ class EksNodegroup(Resource):
         )
         return str(answer["nodegroup"]["nodegroupArn"])
 
-    def update(self, api: Api, live: Live, change: Any) -> None:
+    def update(self, api: Api, live: Live, change: Any) -> Iterable[str]:
         retag(api, live, change)
         cluster, name = live.fields["cluster"], live.outputs["name"]
         which: dict[str, Any] = {"clusterName": cluster, "nodegroupName": name, "rules": RULES, "waits": WAITS}
-        updates: list[Callable[[], object]] = []
+        updates: list[Update] = []
         if config := _config(live, change.fields):
-            updates.append(partial(api.call, "eks", "UpdateNodegroupConfig", **which, **config))
+            settings = change.fields.keys() - {"version"}
+            updates.append((settings, partial(api.call, "eks", "UpdateNodegroupConfig", **which, **config)))
         if "version" in change.fields:
             version = change.fields["version"][1]
-            updates.append(partial(api.call, "eks", "UpdateNodegroupVersion", **which, version=version))
-        update_in_turn(api, updates, lambda: str((_described(api, cluster, name) or {}).get("status")))
+            updates.append(({"version"}, partial(api.call, "eks", "UpdateNodegroupVersion", **which, version=version)))
+        return first_of(updates)
 
     @classmethod
     def delete(cls, api: Api, live: Live) -> None:

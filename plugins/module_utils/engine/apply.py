@@ -13,17 +13,17 @@ from .errors import ApiError, CapstanError, Category, Conflict, LeaseLost, PlanM
 from .events import Emit, Event, Topic
 from .lease import Lease
 from .operations import Operation, operations
-from .plan import Change, Plan, change_for, moved_since
+from .plan import Change, Plan, change_for, is_taken, left_of, moved_since, named
 from .planning import Planner
 from .reading import Group
 from .resource import Live, Resource, Scope
 from .runtime import Runtime
 from .values import UNSET, Reference, Unknown, contains, known, resolve
+from .waiting import Waits
 
-SPEAK_S = 8.0  # something is said at least this often while waiting
 VISIBLE_S = 60.0  # how long a created thing may stay invisible to reads
 DELETE_S = 1200.0
-GROWTH = 1.4
+ROUNDS = 40  # updates of one resource in a run, one kind of change each: more would go round in circles
 
 
 @dataclass
@@ -63,6 +63,7 @@ class Applier:
         self._wrote: set[str] = set()  # connections through which something was written
         self.result = Applied()
         self._started_s = runtime.monotonic()
+        self._waits = Waits(runtime, stopping, self._say)
 
     def run(self) -> Applied:
         """Apply the plan; failures are in the result, not raised."""
@@ -132,8 +133,7 @@ class Applier:
             live = self._create(change, resource)
         elif fresh.action != "none" and live is not None:
             self._mark_written(change)
-            resource.update(self._api(change), live, replace(fresh, live=live))
-            live = self._until_ready(change, self._seen_again(change, live.id))
+            live = self._update(change, resource, live, fresh)
         elif live is not None:
             live = self._until_ready(change, live)
         self._publish(change, live)
@@ -223,20 +223,49 @@ class Applier:
                     return live
             return None
 
-        return self._poll(look, change, "looks for what was created", self._planner.options.consistency_s, cls)
+        return self._waits.poll(look, change, "looks for what was created", self._planner.options.consistency_s, cls)
 
     def _complete(self, change: Change, resource: Resource, live: Live) -> Live:
         """What the create call did not take is updated; a kill in between heals the same way in the next run."""
         if type(resource).creates_whole or change.mark is None:
             return live
-        api = self._api(change)
-        rest = change_for(resource, resource.propose(api, live), live, change.mark)
+        rest = change_for(resource, resource.propose(self._api(change), live), live, change.mark)
         if rest.action == "replace":
             raise ApiError("create", "NotAsDescribed", f"it differs in {', '.join(rest.because)}; run again")
-        if rest.action == "none":
-            return live
-        resource.update(api, live, rest)
-        return self._until_ready(change, self._seen_again(change, live.id))
+        return self._update(change, resource, live, rest)
+
+    # -- update ------------------------------------------------------------------------------------------------
+    def _update(self, change: Change, resource: Resource, live: Live, rest: Change) -> Live:
+        """Updates until nothing of `rest` is left: an API may take one kind of change at a time."""
+        for _ in range(ROUNDS):
+            if rest.action == "none":
+                return live
+            sent = replace(rest, live=live)
+            later = resource.update(self._api(change), live, sent) or ()
+            if type(resource).creates_whole:
+                return self._until_ready(change, self._seen_again(change, live.id))
+            live, rest = self._taken(change, resource, sent, frozenset(later))
+        raise ApiError("update", "NoEnd", f"it still differs in {named(rest)} after {ROUNDS} updates")
+
+    def _taken(self, change: Change, resource: Resource, sent: Change, later: frozenset[str]) -> tuple[Live, Change]:
+        """What is live, and what is left, once it is ready and shows what the update took (all but `later`)."""
+        rest = sent
+
+        def look() -> Live | None:
+            nonlocal rest
+            live = self._until_ready(change, self._seen_again(change, live_id))
+            now = change_for(resource, resource.propose(self._api(change), live), live, mark)
+            rest = left_of(sent, now)
+            return live if is_taken(sent, rest, later) else None
+
+        if sent.live is None or sent.mark is None:
+            raise AssertionError(change.address)
+        live_id, mark, cls = sent.live.id, sent.mark, type(resource)
+        live: Live | None = self._waits.poll(look, change, "does not show its update yet", cls.visible_s, cls)
+        if live is None:
+            problem = f"it still differs in {named(rest)} {cls.visible_s:.0f} s after its update"
+            raise ApiError("update", "NoEffect", problem, remedy="Something else may have changed it back: run again.")
+        return live, rest
 
     # -- delete and finish -------------------------------------------------------------------------------------
     def _delete(self, change: Change) -> None:
@@ -278,7 +307,7 @@ class Applier:
     # -- waiting -----------------------------------------------------------------------------------------------
     def _seen_again(self, change: Change, live_id: str) -> Live:
         cls, api, scope = type(self._resource(change)), self._api(change), self._scope(change)
-        live = self._poll(lambda: cls.get(api, live_id, scope), change, "is not visible yet", VISIBLE_S, cls)
+        live = self._waits.poll(lambda: cls.get(api, live_id, scope), change, "is not visible yet", VISIBLE_S, cls)
         if live is None:
             raise ApiError("read back", "NotVisible", f"{live_id} is not visible {VISIBLE_S:.0f} s after its write")
         return live
@@ -295,7 +324,7 @@ class Applier:
             state[0] = cls.get(api, live.id, scope) or state[0]
             return state[0] if state[0].readiness.state == "ready" else None
 
-        ready = self._poll(look, change, lambda: state[0].readiness.reason, cls.ready_timeout_s, cls)
+        ready = self._waits.poll(look, change, lambda: state[0].readiness.reason, cls.ready_timeout_s, cls)
         if ready is None:
             reason = state[0].readiness.reason
             raise ApiError("wait until ready", "Timeout", f"still {reason} after {cls.ready_timeout_s:.0f} s")
@@ -308,27 +337,8 @@ class Applier:
         def look() -> bool | None:
             return True if cls.get(api, live.id, scope) is None else None
 
-        if not self._poll(look, change, "is being deleted", DELETE_S, cls):
+        if not self._waits.poll(look, change, "is being deleted", DELETE_S, cls):
             raise ApiError("delete", "Timeout", f"{live.id} is still there after {DELETE_S:.0f} s")
-
-    def _poll(
-        self, look: Callable[[], Any], change: Change, why: str | Callable[[], str], limit_s: float, cls: type[Resource]
-    ) -> Any:
-        """What `look` finds, asked again with growing pauses; None after `limit_s`."""
-        started = spoke = self._runtime.monotonic()
-        pause, longest = cls.poll_s
-        while True:
-            found = look()
-            now = self._runtime.monotonic()
-            if found is not None or now - started > limit_s:
-                return found
-            if self._stopping():
-                raise Stopped(f"{change.address}: stopped while waiting")
-            if now - spoke >= SPEAK_S:
-                self._say("waiting", change, why() if callable(why) else why)
-                spoke = now
-            self._runtime.sleep(min(pause, SPEAK_S))
-            pause = min(pause * GROWTH, longest)
 
     # -- small things ------------------------------------------------------------------------------------------
     def _resource(self, change: Change) -> Resource:

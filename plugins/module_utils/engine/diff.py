@@ -36,7 +36,7 @@ class _Found:
 
 
 def diff(desired: Mapping[str, Any], live: Live | None, meaning: Callable[[str], Field]) -> Difference:
-    """What turns `live` (None: absent) into `desired`. UNSET keeps what is live; None: nothing is there; an unknown differs."""
+    """What turns `live` (None: absent) into `desired`. UNSET keeps it, None means nothing, an unknown differs."""
     if live is None:
         return Difference({name: (None, value) for name, value in desired.items() if value is not UNSET})
     found = _Found()

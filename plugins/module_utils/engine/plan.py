@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .diff import Difference, diff
@@ -226,6 +226,22 @@ def outlook(change: Change) -> dict[str, Any]:
         return {**unknown, **(resource.predict(change.mark) if change.mark else {})}
     there = {name: value for name, value in live.outputs.items() if value not in (None, "", UNSET)}
     return {**unknown, **there, "id": live.id}
+
+
+def left_of(sent: Change, now: Change) -> Change:
+    """What `now` still finds of what was `sent`; what else has moved since is the next plan's to show."""
+    fields = {name: pair for name, pair in now.fields.items() if name in sent.fields}
+    return replace(now, action="update" if fields else "none", difference=replace(now.difference, fields=fields))
+
+
+def is_taken(sent: Change, rest: Change, later: frozenset[str]) -> bool:
+    """Did the update do its part? `later`: the fields that it left for another; one of them may be half-way."""
+    return not rest.fields or (rest.fields.keys() <= later and rest.fields != sent.fields)
+
+
+def named(change: Change) -> str:
+    """The names of the fields that differ."""
+    return ", ".join(sorted(change.fields))
 
 
 def moved_since(planned: Mapping[str, tuple[Any, Any]], now: Mapping[str, tuple[Any, Any]]) -> list[str]:

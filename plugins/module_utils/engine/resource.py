@@ -137,7 +137,8 @@ class Resource:
     replace_order: ClassVar[ReplaceOrder] = "create_first"
     ready_timeout_s: ClassVar[float] = 300.0
     poll_s: ClassVar[tuple[float, float]] = (0.2, 5.0)  # first and longest pause between looks while waiting
-    creates_whole: ClassVar[bool] = False  # its create call takes every field: no second diff after it
+    visible_s: ClassVar[float] = 60.0  # how long what an update did may stay unseen while it is ready
+    creates_whole: ClassVar[bool] = False  # its calls take every field, or refuse: no second diff after them
     recreate_when_failed: ClassVar[bool] = True  # a failed live one is replaced; False: updated in place
 
     meta: Meta = field(default_factory=Meta, compare=False)
@@ -161,8 +162,12 @@ class Resource:
         """Create it with its marks; returns its id. What the call does not take is updated by the engine afterwards."""
         raise NotImplementedError
 
-    def update(self, api: Any, live: Live, change: Any) -> None:
-        """Change what `change.fields` names. `change.mark` holds the marks when "marks" is among them."""
+    def update(self, api: Any, live: Live, change: Any) -> Iterable[str] | None:
+        """Change what `change.fields` names. `change.mark` holds the marks when "marks" is among them.
+
+        Returns the fields that it leaves for another call, where the API takes one kind of change at a time: the engine
+        waits until what was taken shows and the resource is ready, and calls again with what is left.
+        """
         raise NotImplementedError(f"{self.kind} has nothing to update")
 
     @classmethod
