@@ -239,6 +239,11 @@ class KubeApi:
             self._looks.pop(path, None)
             self._since.pop(path, None)
 
+    def wrote(self, path: str) -> bool:
+        """Did this run apply the object at `path`?"""
+        with self._lock:
+            return path in self._written
+
     # -- waiting -----------------------------------------------------------------------------------------------
     def look(self, path: str, served: Served, namespace: str) -> Mapping[str, Any] | None:
         """One object for somebody who may look again and again: a write's answer first, then the watch of its kind."""

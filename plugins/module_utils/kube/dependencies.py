@@ -33,6 +33,7 @@ def _named(manifest: Manifest) -> Iterator[str]:
     namespace = _namespace(manifest)
     if namespace:
         yield f"kube.Namespace/{namespace}"
+    yield from (f"kube.{kind}/{namespace}/{holder.get(key)}" for kind, holder, key in sites(manifest))
     pod = pod_spec(manifest)
     if pod is not None:
         yield from (f"kube.{kind}/{namespace}/{name}" for kind, name in _of_pod(pod))
@@ -65,24 +66,42 @@ def _pod_labels(manifest: Manifest) -> Mapping[str, str]:
 
 
 def _of_pod(pod: Manifest) -> Iterator[tuple[str, str]]:
-    """(kind, name) of the namespaced objects that a pod cannot start without."""
+    """(kind, name) of the other namespaced objects that a pod cannot start without."""
     yield "ServiceAccount", str(pod.get("serviceAccountName") or "")
-    for secret in pod.get("imagePullSecrets") or ():
-        yield "Secret", secret.get("name", "")
     for volume in pod.get("volumes") or ():
         yield "PersistentVolumeClaim", (volume.get("persistentVolumeClaim") or {}).get("claimName", "")
+
+
+def sites(manifest: Manifest) -> Iterator[tuple[str, Manifest, str]]:
+    """(kind, mapping, key in it) wherever an object names a ConfigMap or Secret of its namespace."""
+    pod = pod_spec(manifest)
+    if pod is not None:
+        yield from _sites_of_pod(pod)
+    if manifest.get("kind") == "ServiceAccount":
+        for secret in (*(manifest.get("secrets") or ()), *(manifest.get("imagePullSecrets") or ())):
+            yield "Secret", secret, "name"
+    if manifest.get("kind") == "Ingress":
+        for tls in (manifest.get("spec") or {}).get("tls") or ():
+            yield "Secret", tls, "secretName"
+
+
+def _sites_of_pod(pod: Manifest) -> Iterator[tuple[str, Manifest, str]]:
+    for secret in pod.get("imagePullSecrets") or ():
+        yield "Secret", secret, "name"
+    for volume in pod.get("volumes") or ():
         for source in (volume, *((volume.get("projected") or {}).get("sources") or ())):
-            yield "ConfigMap", (source.get("configMap") or {}).get("name", "")
+            yield "ConfigMap", source.get("configMap") or {}, "name"
             secret = source.get("secret") or {}
-            yield "Secret", secret.get("secretName") or secret.get("name", "")
+            yield "Secret", secret, "secretName" if "secretName" in secret else "name"
+        yield "Secret", (volume.get("csi") or {}).get("nodePublishSecretRef") or {}, "name"
     for container in (*(pod.get("initContainers") or ()), *(pod.get("containers") or ())):
         for source in container.get("envFrom") or ():
-            yield "ConfigMap", (source.get("configMapRef") or {}).get("name", "")
-            yield "Secret", (source.get("secretRef") or {}).get("name", "")
+            yield "ConfigMap", source.get("configMapRef") or {}, "name"
+            yield "Secret", source.get("secretRef") or {}, "name"
         for variable in container.get("env") or ():
             source = variable.get("valueFrom") or {}
-            yield "ConfigMap", (source.get("configMapKeyRef") or {}).get("name", "")
-            yield "Secret", (source.get("secretKeyRef") or {}).get("name", "")
+            yield "ConfigMap", source.get("configMapKeyRef") or {}, "name"
+            yield "Secret", source.get("secretKeyRef") or {}, "name"
 
 
 def _binding(manifest: Manifest, namespace: str) -> Iterator[str]:
@@ -102,7 +121,6 @@ def _autoscaler(manifest: Manifest, namespace: str) -> Iterator[str]:
 def _ingress(manifest: Manifest, namespace: str) -> Iterator[str]:
     spec = manifest.get("spec") or {}
     yield f"kube.IngressClass/{spec.get('ingressClassName')}"
-    yield from (f"kube.Secret/{namespace}/{tls.get('secretName')}" for tls in spec.get("tls") or ())
     backends = [spec.get("defaultBackend") or {}]
     for rule in spec.get("rules") or ():
         backends += [path.get("backend") or {} for path in (rule.get("http") or {}).get("paths") or ()]
@@ -126,11 +144,6 @@ def _stateful_set(manifest: Manifest, namespace: str) -> Iterator[str]:
         yield f"kube.StorageClass/{(claim.get('spec') or {}).get('storageClassName')}"
 
 
-def _account(manifest: Manifest, namespace: str) -> Iterator[str]:
-    for secret in (*(manifest.get("secrets") or ()), *(manifest.get("imagePullSecrets") or ())):
-        yield f"kube.Secret/{namespace}/{secret.get('name')}"
-
-
 def _policy_binding(manifest: Manifest, namespace: str) -> Iterator[str]:
     kind = str(manifest.get("kind")).removesuffix("Binding")
     yield f"kube.{kind}/{(manifest.get('spec') or {}).get('policyName')}"
@@ -149,7 +162,6 @@ _READERS = {
     "PersistentVolumeClaim": _claim,
     "PersistentVolume": _volume,
     "StatefulSet": _stateful_set,
-    "ServiceAccount": _account,
     "ValidatingAdmissionPolicyBinding": _policy_binding,
     "MutatingAdmissionPolicyBinding": _policy_binding,
     **dict.fromkeys(_HOOKS, _hook),

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..engine.resource import Live, Readiness, Resource, Scope
 from .api import KubeApi
+from .dependencies import sites
+from .hashed import described_address, is_hashed
 from .marks import PART_OF, SET_ID, Unprinted, label, leaves, note, set_id
 from .names import (
     BUILT_IN,
@@ -29,7 +31,7 @@ Raw = Mapping[str, Any]
 
 def live_from_api(api: KubeApi, path: str, raw: Raw, scope: Scope, state: Readiness) -> Live:
     """The live resource. An object whose stack label was taken off, but that we applied, is adopted again."""
-    address, kind = address_of(raw), group_kind(raw)
+    address, kind = described_address(raw, scope.wanted), group_kind(raw)
     scaled = address in scaled_addresses(scope.described.values())
     owner, adopt = label(raw, STACK_LABEL), False
     wanted = scope.wanted.get(address)
@@ -40,6 +42,8 @@ def live_from_api(api: KubeApi, path: str, raw: Raw, scope: Scope, state: Readin
         field_name(at, raw, autoscaled=scaled): shown(leaf.value, secret=is_secret(at, kind, hidden))
         for at, leaf in leaves(raw, api.schemas.of(raw.get("apiVersion", ""), kind.kind), api.schemas).items()
     }
+    if is_hashed(raw) or address != address_of(raw):
+        fields["hashed_name"] = raw["metadata"]["name"]
     return Live(
         address=address,
         id=path,
@@ -105,12 +109,14 @@ def outputs_of(raw: Raw) -> dict[str, Any]:
 
 
 def refs_of(api: KubeApi, raw: Raw) -> frozenset[str]:
-    """What cannot go before it: its cluster, namespace, apply set and, for a custom resource, its definition."""
+    """What cannot go before it: its cluster, namespace, apply set, settings; a custom resource's definition."""
     metadata = raw.get("metadata") or {}
     namespace, stack, kind = metadata.get("namespace", ""), label(raw, STACK_LABEL), group_kind(raw)
     refs = {api.cluster_id} if api.cluster_id else set()
     if namespace:
         refs.add(namespace_id(namespace))
+        for kind_of, holder, key in sites(raw):
+            refs.add(f"{namespace_id(namespace)}/{kind_of.lower()}s/{holder.get(key)}")
     home = home_of(address_of(raw))
     if stack and label(raw, PART_OF) == set_id(stack, home) and kind != GroupKind("Namespace"):
         refs.add(parent_id(stack, home))

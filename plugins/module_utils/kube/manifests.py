@@ -12,7 +12,8 @@ import yaml
 from ..engine.description import Raw
 from ..engine.errors import InvalidDescription
 from .dependencies import dependencies
-from .names import BUILT_IN, CLUSTER_SCOPED, PROTECT, GroupKind, address_of, group_kind, home_of
+from .hashed import NAME_LIMIT, is_hashed, with_hashed_names
+from .names import BUILT_IN, CLUSTER_SCOPED, HASHED, PROTECT, GroupKind, address_of, group_kind, home_of
 from .schema import bundled_schemas, problems
 
 DEPENDS_ON = "capstan.dev/depends-on"  # annotation: addresses, separated by commas
@@ -109,12 +110,29 @@ def _object_problems(document: Any, namespace: str) -> Iterator[str]:
     elif not _NAME.match(name):
         yield f'{document.get("kind")}: "{name[:80]}" cannot be its name; it has to be known before the run.'
     kind = group_kind(document)
+    yield from _hash_problems(kind, metadata)
     if BUILT_IN.get(kind.kind) == kind.group:
         given = metadata.get("namespace")
         if kind.kind in CLUSTER_SCOPED and given:
             yield f"{kind.kind} {name} lies in no namespace; leave metadata.namespace out."
         if kind.kind not in CLUSTER_SCOPED and not (given or namespace):
             yield f"{kind.kind} {name} says no metadata.namespace."
+
+
+def _hash_problems(kind: GroupKind, metadata: Mapping[str, Any]) -> Iterator[str]:
+    """Why an object that asks for a hashed name cannot have one."""
+    notes, name = metadata.get("annotations") or {}, metadata.get("name")
+    asked = str(notes.get(HASHED, "false")).lower()
+    if asked not in ("true", "false"):
+        yield f'{kind.kind} {name}: {HASHED} is "{asked[:80]}"; choose "true" or "false".'
+    if asked != "true":
+        return
+    if kind not in (GroupKind("ConfigMap"), GroupKind("Secret")):
+        yield f"{kind.kind} {name}: only a ConfigMap or a Secret can have a hashed name ({HASHED})."
+    if str(notes.get(EXISTING, "")).lower() == "true":
+        yield f"{kind.kind} {name}: what exists has its name already; leave {HASHED} out."
+    if len(str(name)) > NAME_LIMIT:
+        yield f"{kind.kind} {name}: its name is too long to be hashed, more than {NAME_LIMIT} characters."
 
 
 def _raw(document: Mapping[str, Any], component: str, owner: str, where: str, via: str, namespace: str) -> Raw:
@@ -130,6 +148,9 @@ def _raw(document: Mapping[str, Any], component: str, owner: str, where: str, vi
         fields["existing"] = str(notes.pop(EXISTING)).lower() == "true"
     if DEPENDS_ON in notes:
         fields["depends_on"] = [part.strip() for part in str(notes.pop(DEPENDS_ON)).split(",") if part.strip()]
+    if HASHED in notes:
+        asked = str(notes.pop(HASHED)).lower() == "true"
+        notes |= {HASHED: "true"} if asked else {}
     if notes or "annotations" in metadata:
         metadata["annotations"] = notes
         if not notes:
@@ -151,6 +172,7 @@ def link_objects(raws: Iterable[Raw]) -> tuple[Raw, ...]:
     manifests = {address: raw.fields["manifest"] for address, raw in objects.items()}
     _check_custom(objects)
     needs = dependencies(manifests)
+    hashed = {address for address, manifest in manifests.items() if is_hashed(manifest)}
     sets = _apply_sets(objects)
     linked = []
     for raw in everything:
@@ -160,7 +182,8 @@ def link_objects(raws: Iterable[Raw]) -> tuple[Raw, ...]:
         wanted = set(needs[raw.address])
         if not raw.address.startswith("kube.Namespace/"):
             wanted.add(sets[raw.owner, home_of(raw.address)].address)
-        linked.append(_with_needs(raw, wanted))
+        manifest = with_hashed_names(raw.fields["manifest"], hashed)
+        linked.append(_with_needs(replace(raw, fields={**raw.fields, "manifest": manifest}), wanted))
     return (*linked, *sets.values())
 
 

@@ -15,6 +15,7 @@ COMPONENT = "capstan.dev/component"  # annotation
 PROTECT = "capstan.dev/protect"  # annotation, "true"
 SECRET_PATHS = "capstan.dev/secret-paths"  # annotation: fields whose values are secrets
 APPLIED_PATHS = "capstan.dev/applied-paths"  # annotation: fields that we applied last, packed
+HASHED = "capstan.dev/hashed"  # annotation, "true": its name in the cluster says what is inside
 MANAGED_BY = "app.kubernetes.io/managed-by"  # label
 
 # Group of every kind that is written without its group: those of Kubernetes itself.

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..engine.errors import ApiError, Conflict
+from ..engine.errors import ApiError, Category, Conflict
 from ..engine.fields import Field, attr
-from ..engine.resource import Live, Mark, Readiness, Resource, Scope, waiting
+from ..engine.resource import Live, Mark, Readiness, ReplaceOrder, Resource, Scope, waiting
 from ..engine.values import UNSET, Unknown, Unset, contains
 from . import applying
 from .api import KubeApi
 from .diagnosis import diagnosed
 from .discovery import Served
+from .hashed import described_address, hashed_name, is_hashed
 from .live import foreign, is_member, live_from_api, own_stacks
 from .marks import Ownership, labelled, leaves, normal, sealed
 from .names import BUILT_IN, CLUSTER_SCOPED, GroupKind, address_of, home_of
@@ -71,6 +72,9 @@ class KubeObject(Resource):
     poll_s: ClassVar[tuple[float, float]] = (0.05, 0.5)  # looks at a watch, not at the API
 
     manifest: dict[str, Any] = attr("the whole object; text inside may hold references")
+    hashed_name: str | Unset = attr(
+        "follows from the content, where that is asked for", create_only=True, default=UNSET
+    )
 
     # -- identity ----------------------------------------------------------------------------------------------
     @property
@@ -90,6 +94,11 @@ class KubeObject(Resource):
         return self.address.rpartition("/")[2]
 
     @property
+    def called(self) -> str:
+        """Its name in the cluster; the described one while a hashed one is unknown."""
+        return self.hashed_name if isinstance(self.hashed_name, str) else self.name
+
+    @property
     def ownership(self) -> Ownership:
         """The marks that its description gives it."""
         return Ownership(self.meta.owner, self.meta.component, self.protect, home_of(self.address))
@@ -97,13 +106,14 @@ class KubeObject(Resource):
     @classmethod
     def link(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         linked = super().link(values)
-        return linked if isinstance(linked.get("manifest", UNSET), Unset) else _sealed(linked)
+        manifest = linked.get("manifest", UNSET)
+        return linked if isinstance(manifest, Unset) else _sealed(linked, manifest)
 
     def with_values(self, values: Mapping[str, Any]) -> typing.Self:
         if isinstance(values.get("manifest", UNSET), Unset):
             return super().with_values(values)
         manifest = worded(values["manifest"], self.manifest, self._node(), bundled_schemas())
-        return super().with_values(_sealed({**values, "manifest": manifest}))
+        return super().with_values(_sealed({**values, "manifest": manifest}, self.manifest))
 
     @property
     def touches_platform(self) -> bool:
@@ -115,7 +125,11 @@ class KubeObject(Resource):
         return cls.schema().get(name) or meaning(cls.group_kind, name)
 
     def predict(self, mark: Mark) -> Mapping[str, Any]:
-        return {"name": self.name, **({"namespace": self.namespace} if self.namespace else {})}
+        named = {} if isinstance(self.hashed_name, Unknown) else {"name": self.called}
+        return {**named, **({"namespace": self.namespace} if self.namespace else {})}
+
+    def order_of_replace(self, live: Live) -> ReplaceOrder:
+        return "delete_first" if live.outputs.get("name") == self.called else "create_first"
 
     def problems(self) -> Iterable[str]:
         """Unknown fields (with the nearest name), wrong types, missing fields; a name that is not the address's."""
@@ -144,7 +158,7 @@ class KubeObject(Resource):
             lambda place: members(api, place[0], cls.group_kind.kind, place[1], selector), places
         ):
             found |= part
-        seen = {address_of(raw) for raw in found.values()}
+        seen = {described_address(raw, scope.wanted) for raw in found.values()}
         missing = _perhaps_there(api, [resource for address, resource in wanted.items() if address not in seen])
         for resource, raw in zip(missing, api.side_by_side(lambda r: r._get(api), missing), strict=True):
             if raw is not None:
@@ -165,7 +179,7 @@ class KubeObject(Resource):
         return api.served(self.api_version, self.group_kind.kind)
 
     def _path(self, api: KubeApi) -> str:
-        return api.require(self.api_version, self.group_kind.kind).path(self.namespace, self.name)
+        return api.require(self.api_version, self.group_kind.kind).path(self.namespace, self.called)
 
     def _get(self, api: KubeApi) -> dict[str, Any] | None:
         return None if self._served(api) is None else api.get(self._path(api))
@@ -177,11 +191,17 @@ class KubeObject(Resource):
             return {}
         if api is not None and self._served(api) is None:
             api = None
-        if live is not None:
+        if live is not None and self._named_as(live):
             return self._against(api, live)
         if api is not None and not contains(self.manifest, Unknown):
             self._try_creating(api)
-        return {path: leaf.value for path, leaf in self._leaves(normal(self.manifest)).items()}
+        named = {} if isinstance(self.hashed_name, Unset) else {"hashed_name": self.hashed_name}
+        if live is not None:  # another object takes its place
+            return {**self._against(None, live), "hashed_name": None, **named}
+        return {**{path: leaf.value for path, leaf in self._leaves(normal(self.manifest)).items()}, **named}
+
+    def _named_as(self, live: Live) -> bool:
+        return not isinstance(self.hashed_name, Unknown) and live.outputs.get("name") == self.called
 
     def _leaves(self, tree: Mapping[str, Any]) -> dict[str, Leaf]:
         return leaves(tree, self._node(), bundled_schemas())
@@ -190,7 +210,9 @@ class KubeObject(Resource):
         return bundled_schemas().of(self.api_version, self.group_kind.kind)
 
     def _request(self, api: KubeApi, owner: Ownership) -> applying.Request:
-        return applying.Request(self.address, self._path(api), normal(self.manifest), owner)
+        tree = normal(self.manifest)
+        tree["metadata"]["name"] = self.called
+        return applying.Request(self.address, self._path(api), tree, owner)
 
     def _try_creating(self, api: KubeApi) -> None:
         request = self._request(api, self.ownership)
@@ -211,7 +233,7 @@ class KubeObject(Resource):
         compared = compare(desired, self._leaves(live.raw), owned_paths(live.raw))
         changed = self._changed(api, live, compared, autoscaled=scaled) if compared else {}
         hidden = hidden_paths(live.raw)
-        proposed: dict[str, Any] = {}
+        proposed: dict[str, Any] = {name: live.fields[name] for name in ("hashed_name",) if name in live.fields}
         for path in compared.desired.keys() | changed.keys():
             name = field_name(path, live.raw, autoscaled=scaled)
             if path in changed:
@@ -258,6 +280,9 @@ class KubeObject(Resource):
 
     @classmethod
     def delete(cls, api: KubeApi, live: Live) -> None:
+        if is_hashed(live.raw) and api.wrote(live.id):
+            words = f"{live.id} was left over when this run was planned, and turned out to be what is wanted"
+            raise ApiError("delete", "InUse", words, Category.FATAL, remedy="Run again for a new plan")
         applying.delete(api, live.id, live.raw)
 
 
@@ -275,19 +300,22 @@ def _perhaps_there(api: KubeApi, resources: list[KubeObject]) -> list[KubeObject
     """Those of `resources` that are worth a get each: of many in one place, whose names are there at all."""
     places: dict[tuple[str, str], list[KubeObject]] = {}
     for resource in resources:
+        if is_hashed(resource.manifest) and isinstance(resource.hashed_name, Unset):
+            continue  # its name is not known before its references are resolved
         places.setdefault((resource.api_version, resource.namespace), []).append(resource)
     found: list[KubeObject] = []
     for (_, namespace), group in places.items():
         served = group[0]._served(api)
         if served is None:
             continue
-        names = api.names(served, namespace) if len(group) >= MANY else {one.name for one in group}
-        found += [one for one in group if one.name in names]
+        names = api.names(served, namespace) if len(group) >= MANY else {one.called for one in group}
+        found += [one for one in group if one.called in names]
     return found
 
 
-def _sealed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "manifest": sealed(values["manifest"])}
+def _sealed(values: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    manifest = sealed(values["manifest"])
+    return {**values, "manifest": manifest, "hashed_name": hashed_name(manifest, template)}
 
 
 def members(api: KubeApi, api_version: str, kind: str, namespace: str, selector: str) -> dict[str, Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..engine.reading import Seen
 from ..kube.applyset import ApplySet
+from ..kube.hashed import with_described_names
 from ..kube.marks import BOOKKEEPING, PART_OF
 from ..kube.names import MANAGED_BY, MANAGER, group_kind
 from ..kube.proposal import hidden_paths, is_secret
@@ -21,13 +22,13 @@ def is_object(seen: Seen) -> bool:
     return seen.live.address.startswith("kube.")
 
 
-def manifests_of(everything: Iterable[Seen]) -> list[dict[str, Any]]:
-    """The manifests of all live objects but apply sets, by address. Secret values are left out."""
+def manifests_of(everything: Iterable[Seen]) -> list[Mapping[str, Any]]:
+    """The manifests of all live objects but apply sets, by address. Left out: secret values, digests in names."""
     found = []
     for seen in sorted(everything, key=lambda seen: seen.live.address):
         if is_object(seen) and not seen.live.address.startswith(f"{ApplySet.kind}/") and seen.live.raw:
             found.append(manifest_of(seen.live.raw))
-    return found
+    return with_described_names(found)
 
 
 def manifest_of(raw: Mapping[str, Any]) -> dict[str, Any]:
