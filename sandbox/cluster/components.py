@@ -149,5 +149,3 @@ def _aws(paths: Paths) -> tuple[str, ...]:
     return (sys.executable, "-m", "sandbox.aws", "--listen", AWS_API, "--state", str(paths.aws),
             "--kubernetes-endpoint", KUBERNETES, "--kubernetes-ca", f"{paths.pki}/ca.crt", "--registry", REGISTRY,
             "--postgres-listen", NODE_IP)
-
-
