@@ -122,6 +122,9 @@ requirements:
 notes:
   - Credentials are those of botocore's own chain (environment, profile, instance role) on the host that does the work;
     C(AWS_ENDPOINT_URL) is honoured.
+  - Secrets are named with the filter P(capstan.fullstack.secret_ref#filter). Those of Secrets Manager are read with the
+    same credentials (C(secretsmanager:GetSecretValue)), once in each run, in check mode too; environment and variables
+    are always the controller's.
   - Runs in the controller, without a connection, unless the task is delegated to another host.
   - C(--tags) and C(--skip-tags) name components (roles) here when the task itself is tagged C(always); they narrow the
     run and never widen what is pruned.

@@ -18,8 +18,8 @@ description:
     text is a secret then. Filters and tests that look at it or change it (C(b64encode), C(hash), C(if) …) are reported
     as an error with file and line.
   - It can be used in the templates of a stack's roles, and in variables that these templates use, such as the roles'
-    own password variables. It fits into any text of a Kubernetes object but its metadata, and into the secret fields of
-    AWS resources.
+    own password variables. Elsewhere it is the marker, and nobody puts the secret in its place.
+  - It fits into any text of a Kubernetes object but its metadata, and into the secret fields of AWS resources.
   - What can be read back (a Kubernetes Secret) is compared in memory. What cannot is changed when the secret's version
     is another one than the version that was noted when it was written.
   - A secret that is not there, not readable, empty, or scheduled for deletion stops the run before anything is

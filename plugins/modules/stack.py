@@ -28,7 +28,8 @@ options:
       - V(absent) deletes everything of the stack, and of its platform when O(platform=own). What is protected stays,
         with what it needs, and is listed.
       - V(gathered) returns what is live as a description that V(present) accepts. Nothing is written.
-      - V(rendered) returns the description as it was rendered and checked, without calling any API.
+      - V(rendered) returns the description as it was rendered and checked, without calling any API. Of a secret it
+        says how it is referred to.
     type: str
     choices: [present, absent, gathered, rendered]
     default: present

@@ -87,22 +87,25 @@ def make_marker(address: Any, output: Any, encode: Any) -> str:
 
 
 def make_secret_marker(name: Any, source: Any, key: Any, stage: Any, version: Any, encode: Any) -> str:
-    """A fresh marker for one use of a secret. Raises MisusedReference."""
+    """A fresh marker for one use of a secret. Raises MisusedReference.
+
+    Elsewhere than in a rendering it is the settled marker: ansible itself validates the variables of a role that is run
+    on its own, and templates them for that.
+    """
     place = _place()
     problem = _misused_secret(name, source, key, stage, version, encode)
     if problem:
         raise MisusedReference(problem, place.line)
     stage = str(stage or secret_refs.CURRENT) if source == secret_refs.SECRETS_MANAGER else ""
-    ref = SecretRef(str(source), str(name), str(key), stage, str(version), str(encode), next(_serials))
+    ref = SecretRef(str(source), str(name), str(key), stage, str(version), str(encode))
     ledger = _ledger.get()
     if ledger is not None:
+        ref = replace(ref, serial=next(_serials))
         ledger.made[ref.serial] = (ref, place)
     return ref.marker()
 
 
 def _misused_secret(name: Any, source: Any, key: Any, stage: Any, version: Any, encode: Any) -> str:
-    if _ledger.get() is None:
-        return _elsewhere("secret_ref")
     if source not in secret_refs.SOURCES:
         return f"secret_ref takes secrets from {', '.join(secret_refs.SOURCES)}, not from {source!r}."
     if not isinstance(name, str) or not _NAMES[source].fullmatch(name):
@@ -122,16 +125,12 @@ def _misused_secret(name: Any, source: Any, key: Any, stage: Any, version: Any, 
     return ""
 
 
-def _elsewhere(name: str) -> str:
-    return (
-        f"{name} can only be used in the templates of a stack's roles and in variables that these use: "
-        "elsewhere nobody would put the value in its place."
-    )
-
-
 def _misuse(address: Any, output: Any, encode: Any) -> str:
     if _ledger.get() is None:
-        return _elsewhere("ref")
+        return (
+            "ref can only be used in the templates of a stack's roles and in variables that these use: "
+            "elsewhere nobody would put the value in its place."
+        )
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
         return f'ref wants the address of a resource, like "aws.vpc/main", not {address!r}.'
     if not isinstance(output, str) or not _OUTPUT.fullmatch(output):

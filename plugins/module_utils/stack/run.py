@@ -21,6 +21,7 @@ from .narrowing import Part, part_of
 from .progress import Progress
 from .secret_refs import GivenSecrets, ReadStored, with_secrets
 from .settings import VERSION, Settings
+from .shown import blanked
 
 NOTHING = Description({}, {})
 
@@ -104,7 +105,8 @@ def run_info(task: Task, world: World, progress: Progress) -> dict[str, Any]:
 def _rendered(task: Task, world: World) -> dict[str, Any]:
     describe(task.raws, world.providers, shared_platform=_shared(task))
     components = {raw.address: raw.component for raw in task.raws}
-    return {"changed": False, "description": gather.rendered(task.raws), "components": components}
+    description = blanked(gather.rendered(task.raws), task.secrets)
+    return {"changed": False, "description": description, "components": components}
 
 
 def _shared(task: Task) -> str:

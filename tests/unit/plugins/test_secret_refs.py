@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import Reference, Secret
@@ -99,10 +98,12 @@ def test_a_misused_filter_says_what_it_wants(expression: str, words: str, roles:
     assert problem.startswith("roles/app/templates/resources.yml.j2:2: ") and words in problem
 
 
-def test_outside_of_a_stacks_templates_the_filter_is_refused() -> None:
-    templar = Templar(loader=DataLoader())
-    with pytest.raises(AnsibleError, match="secret_ref can only be used in the templates of a stack's roles"):
-        templar.template(trust_as_template("{{ 'X' | capstan.fullstack.secret_ref('env') }}"))
+def test_outside_of_a_stacks_templates_it_is_the_marker_which_the_engine_takes_too(roles: Roles) -> None:
+    templar = Templar(loader=DataLoader())  # as ansible validates a role's arguments, or sets a fact
+    text = templar.template(trust_as_template("{{ 'TOKEN' | capstan.fullstack.secret_ref('env') }}"))
+    assert text == TOKEN.marker()
+    roles.write("app", resources="aws.x/y: {a: '{{ app_fact }}'}")
+    assert roles.render("app", variables=f"app_fact: {text}").given.keys() == {("app", "env", "TOKEN")}
 
 
 def test_environment_and_variables_are_looked_up_and_what_is_missing_is_remembered(
@@ -232,8 +233,9 @@ def test_what_an_api_says_about_a_secret_is_blanked(bench: Bench) -> None:
 
 def test_rendering_shows_how_a_secret_is_written_and_reads_none(bench: Bench) -> None:
     text = f"a {REDIS.marker()} {SecretRef('variable', 'v', version='3', encode='base64').marker()}"
-    shown = run(bench, node(text), state="rendered")["description"]["mem.node/web"]["token"]
-    assert shown == (
+    shown = run(bench, node(text, note="not s3cret-argument"), state="rendered")["description"]["mem.node/web"]
+    assert shown["note"] == "not (secret)"  # a plain password of an inventory
+    assert shown["token"] == (
         "a {{ 'prod/redis' | capstan.fullstack.secret_ref('secretsmanager', key='password') }} "
         "{{ 'v' | capstan.fullstack.secret_ref('variable', version='3', encode='base64') }}"
     )
