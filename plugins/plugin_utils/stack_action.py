@@ -44,7 +44,7 @@ class StackAction(ActionBase):
                 "It shows its progress live; start it without async."
             )
         result = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(argument_spec=self.arguments)
+        _unused, arguments = self.validate_argument_spec(argument_spec=self.arguments)
         try:
             settings = self._narrowed(settings_from(arguments), variables)
             if settings is None:

@@ -32,7 +32,7 @@ class _Loader(_Base):
 
     def _refuse_duplicates(self, node: yaml.MappingNode) -> None:
         seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
+        for key_node, _unused in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)

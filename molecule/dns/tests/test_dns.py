@@ -54,5 +54,5 @@ def test_an_alias_follows_the_health_of_its_target(records: dict[tuple[str, str,
 
 
 def test_each_record_has_a_note_of_whose_it_is(records: dict[tuple[str, str, str], dict[str, Any]]) -> None:
-    notes = [item for (_, kind, _), item in records.items() if kind == "TXT" and "molecule-dns" in str(item)]
+    notes = [item for (_x, kind, _x), item in records.items() if kind == "TXT" and "molecule-dns" in str(item)]
     assert len(notes) == 6

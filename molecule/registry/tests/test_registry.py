@@ -53,7 +53,7 @@ def test_the_image_is_the_one_of_the_layout(ecr: Any) -> None:
 
 
 def test_the_registry_serves_it_by_its_tag(repositories: dict[str, dict[str, Any]]) -> None:
-    host, _, name = repositories["molecule-registry-platform-cache"]["repositoryUri"].partition("/")
+    host, _sep, name = repositories["molecule-registry-platform-cache"]["repositoryUri"].partition("/")
     accepted = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
     request = urllib.request.Request(f"http://{host}/v2/{name}/manifests/7", headers=accepted)
     with urllib.request.urlopen(request, timeout=10) as answer:

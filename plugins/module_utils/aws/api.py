@@ -166,14 +166,14 @@ class Api:
                 except BaseException as error:
                     mailbox.put((position, None, error))
 
-        for _ in range(min(len(items), _SIDE_BY_SIDE) - 1):
+        for _turn in range(min(len(items), _SIDE_BY_SIDE) - 1):
             self._calls.runtime.start(drain)
         drain()
-        answers = sorted((mailbox.get() for _ in items), key=lambda answer: int(answer[0]))
-        for _, _, error in answers:
+        answers = sorted((mailbox.get() for _unused in items), key=lambda answer: int(answer[0]))
+        for _unused, _unused, error in answers:
             if error is not None:
                 raise error
-        return [result for _, result, _ in answers]
+        return [result for _unused, result, _unused in answers]
 
 
 def unreadable(error: ApiError) -> Unreadable:

@@ -64,7 +64,7 @@ class DbSubnetGroup(Resource):
 
     def update(self, api: Api, live: Live, change: Any) -> None:
         if change.fields.keys() & {"subnets", "description"}:
-            wanted = {**live.fields, **{name: after for name, (_, after) in change.fields.items()}}
+            wanted = {**live.fields, **{name: after for name, (_before, after) in change.fields.items()}}
             api.call(
                 "rds",
                 "ModifyDBSubnetGroup",

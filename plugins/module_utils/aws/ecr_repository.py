@@ -100,7 +100,7 @@ class EcrRepository(Resource):
 
     def update(self, api: Api, live: Live, change: Any) -> None:
         name = live.outputs["name"]
-        for field, (_, after) in change.fields.items():
+        for field, (_before, after) in change.fields.items():
             if field in _SETTERS:
                 operation, params = _SETTERS[field](after)
                 api.call("ecr", operation, repositoryName=name, rules=_RULES, done=Category.ABSENT, **params)

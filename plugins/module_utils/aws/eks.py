@@ -64,9 +64,9 @@ Update = tuple[Set[str], Callable[[], object]]  # the fields that it brings abou
 def first_of(updates: Iterable[Update]) -> set[str]:
     """Makes the first update; the fields of the others are left: EKS takes one update at a time."""
     everything = list(updates)
-    for _, call in everything[:1]:
+    for _unused, call in everything[:1]:
         call()
-    return {name for fields, _ in everything[1:] for name in fields}
+    return {name for fields, _unused in everything[1:] for name in fields}
 
 
 def retag(api: Api, live: Live, change: Any) -> None:

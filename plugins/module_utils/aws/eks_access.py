@@ -108,8 +108,8 @@ class Entries:
 
     def __init__(self, found: Sequence[tuple[Entry, Mapping[str, Any]]], stack: str) -> None:
         self.ours = [entry for entry, item in found if stack and item.get("tags", {}).get(STACK) == stack]
-        self.foreign = tuple(entry for entry, _ in found if entry not in self.ours)
-        self.arns = {item["principalArn"]: item["accessEntryArn"] for _, item in found}
+        self.foreign = tuple(entry for entry, _unused in found if entry not in self.ours)
+        self.arns = {item["principalArn"]: item["accessEntryArn"] for _unused, item in found}
 
 
 def read_entries(api: Api, cluster: str, stack: str, creator: str) -> Entries:

@@ -206,7 +206,7 @@ def _settings(
     """What UpdateClusterConfig has to be told, one kind of change after the other; those of the network as a whole."""
     for names in (_NETWORK, _ENDPOINT):
         if fields.keys() & names.keys():
-            wanted = {**live, **{name: after for name, (_, after) in fields.items()}}
+            wanted = {**live, **{name: after for name, (_before, after) in fields.items()}}
             network = {theirs: wanted[ours] for ours, theirs in names.items() if wanted[ours] or ours in _ENDPOINT}
             yield fields.keys() & names.keys(), {"resourcesVpcConfig": network}
     if "logging" in fields:
@@ -225,7 +225,7 @@ def _settings(
 def _steps(before: str, after: str) -> list[str]:
     """The versions on the way: EKS goes up by one minor version at a time."""
     try:
-        (major, low), (_, high) = (map(int, version.split(".")[:2]) for version in (before, after))
+        (major, low), (_unused, high) = (map(int, version.split(".")[:2]) for version in (before, after))
     except ValueError:
         return [after] if after else []
     return [f"{major}.{minor}" for minor in range(low + 1, high + 1)] or [after]

@@ -97,7 +97,7 @@ class IamRole(Resource):
             text = policy_text(fields["assume_policy"][1])
             api.call("iam", "UpdateAssumeRolePolicy", RoleName=name, PolicyDocument=text, rules=_RULES)
         if fields.keys() & {"description", "max_session_s"}:  # what UpdateRole is not told, it resets
-            wanted = {**live.fields, **{field: after for field, (_, after) in fields.items()}}
+            wanted = {**live.fields, **{field: after for field, (_before, after) in fields.items()}}
             api.call(
                 "iam",
                 "UpdateRole",

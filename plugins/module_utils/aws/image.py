@@ -70,7 +70,7 @@ class Image(Resource):
         return values | {"digest": digest}
 
     def create(self, api: Api, mark: Mark) -> str:
-        host, _, name = self.repository.partition("/")
+        host, _sep, name = self.repository.partition("/")
         login = _login(api)
         target = Registry(api.calls, host, name, api.user_agent, login)
         source = open_source(self.source, api, login if "." in host else None)
@@ -83,7 +83,7 @@ class Image(Resource):
 
     def update(self, api: Api, live: Live, change: Any) -> None:
         if change.fields.get("tag", (None, None))[1]:
-            host, _, name = live.fields["repository"].partition("/")
+            host, _sep, name = live.fields["repository"].partition("/")
             registry = Registry(api.calls, host, name, api.user_agent, _login(api))
             registry.put_manifest(change.fields["tag"][1], registry.manifest(live.fields["digest"]))
 

@@ -78,7 +78,7 @@ class Layout:
 
     def blob_path(self, digest: str) -> Path:
         """The file that holds a blob."""
-        algorithm, _, value = digest.partition(":")
+        algorithm, _sep, value = digest.partition(":")
         return self._path / "blobs" / algorithm / value
 
 

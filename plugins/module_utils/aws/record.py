@@ -118,7 +118,7 @@ class Record(Resource):
         zone, domain = live.fields["zone"], _domain(api, live.fields["zone"])
         changes: list[tuple[str, Mapping[str, Any]]] = []
         if change.fields.keys() - {"marks"}:
-            wanted = {**live.fields, **{name: after for name, (_, after) in change.fields.items()}}
+            wanted = {**live.fields, **{name: after for name, (_before, after) in change.fields.items()}}
             if "records" in change.fields:
                 wanted["alias"] = None
             changes.append(("UPSERT", _record_set(wanted)))

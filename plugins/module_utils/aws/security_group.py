@@ -173,11 +173,11 @@ def security_group_from_api(item: Mapping[str, Any], rules: Iterable[Mapping[str
     found = [(rule, wording.from_api(rule)) for rule in rules]
     for direction in _DIRECTIONS:
         here = [(rule, form) for rule, form in found if rule["IsEgress"] == (direction == "egress")]
-        ours = [bool(marks["owner"]) and from_pairs(rule.get("Tags")).get(STACK) == marks["owner"] for rule, _ in here]
-        fields[direction] = [form for (_, form), mine in zip(here, ours, strict=True) if mine]
-        foreign[direction] = tuple(form for (_, form), mine in zip(here, ours, strict=True) if not mine)
+        ours = [bool(marks["owner"]) and from_pairs(rule.get("Tags")).get(STACK) == marks["owner"] for rule, _x in here]
+        fields[direction] = [form for (_unused, form), mine in zip(here, ours, strict=True) if mine]
+        foreign[direction] = tuple(form for (_unused, form), mine in zip(here, ours, strict=True) if not mine)
         ids[direction] = {wording.identity(form): rule["SecurityGroupRuleId"] for rule, form in here}
-    groups = {form["other"] for _, form in found if str(form["other"]).startswith("sg-")} - {item["GroupId"]}
+    groups = {form["other"] for _unused, form in found if str(form["other"]).startswith("sg-")} - {item["GroupId"]}
     return Live(
         id=item["GroupId"],
         name=item["GroupName"],

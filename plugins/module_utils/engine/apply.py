@@ -67,7 +67,7 @@ class Applier:
 
     def run(self) -> Applied:
         """Apply the plan; failures are in the result, not raised."""
-        needs = {operation: waits for operation, (waits, _) in self._operations.items()}
+        needs = {operation: waits for operation, (waits, _unused) in self._operations.items()}
         left = graph.walk(
             needs,
             self._visit,
@@ -237,7 +237,7 @@ class Applier:
     # -- update ------------------------------------------------------------------------------------------------
     def _update(self, change: Change, resource: Resource, live: Live, rest: Change) -> Live:
         """Updates until nothing of `rest` is left: an API may take one kind of change at a time."""
-        for _ in range(ROUNDS):
+        for _turn in range(ROUNDS):
             if rest.action == "none":
                 return live
             sent = replace(rest, live=live)
@@ -287,7 +287,7 @@ class Applier:
         """Did what it needs stay after all, so that nothing forces its replacement any more?"""
         if change.action != "replace":
             return False
-        unresolved = any(contains(after, Unknown) for _, after in change.fields.values())
+        unresolved = any(contains(after, Unknown) for _before, after in change.fields.values())
         if change.first == "delete_first" and unresolved and self._needs_done(change):
             return self._fresh(change)[2].action not in ("create", "replace")
         return change.address in self._kept

@@ -121,7 +121,7 @@ class ApplyFailed(CapstanError):
     skipped: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [message for _, message in self.failures]
+        lines = [message for _unused, message in self.failures]
         if self.skipped:
             lines.append(f"not attempted, because they depend on these: {', '.join(self.skipped)}")
         return "\n".join(lines)

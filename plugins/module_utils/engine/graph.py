@@ -82,7 +82,7 @@ def walk(
     runtime: Runtime,
     *,
     go_on: Callable[[], bool] = lambda: True,
-    inline: Callable[[K], bool] = lambda _: False,
+    inline: Callable[[K], bool] = lambda _unused: False,
 ) -> list[K]:
     """Visits every key as soon as what it needs is done, side by side: no rounds, no barriers.
 

@@ -54,7 +54,7 @@ def deadlock(plan: Plan, needs: Mapping[str, frozenset[str]]) -> str:
 
     Possible where something that must go before its successor comes is held by what only lets go afterwards.
     """
-    circle = graph.cycle({operation: waits for operation, (waits, _) in operations(plan, needs).items()})
+    circle = graph.cycle({operation: waits for operation, (waits, _unused) in operations(plan, needs).items()})
     return " -> ".join(f"{operation.verb} {operation.address}" for operation in circle)
 
 

@@ -247,11 +247,11 @@ def named(change: Change) -> str:
 def moved_since(planned: Mapping[str, tuple[Any, Any]], now: Mapping[str, tuple[Any, Any]]) -> list[str]:
     """Fields in which `now` breaks what the plan showed as known: only unknowns may fill in, fields may drop out."""
     broken = []
-    for name, (_, after) in now.items():
+    for name, (_before, after) in now.items():
         if name == MARKS:
             continue
         if name not in planned:
-            if not any(contains(value, Unknown) for _, value in planned.values()):
+            if not any(contains(value, Unknown) for _unused, value in planned.values()):
                 broken.append(name)
         elif not fits(planned[name][1], after):
             broken.append(name)

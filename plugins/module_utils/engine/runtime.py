@@ -106,8 +106,8 @@ def side_by_side(runtime: Runtime, work: Callable[[T], R], items: Sequence[T]) -
 
     for position, item in enumerate(items):
         runtime.start(lambda position=position, item=item: task(position, item))  # type: ignore[misc]
-    answers = sorted((mailbox.get() for _ in items), key=lambda answer: answer[0])
-    for _, _, error in answers:
+    answers = sorted((mailbox.get() for _unused in items), key=lambda answer: answer[0])
+    for _unused, _unused, error in answers:
         if error is not None:
             raise error
-    return [result for _, result, _ in answers]
+    return [result for _unused, result, _unused in answers]

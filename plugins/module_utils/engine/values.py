@@ -168,7 +168,7 @@ def resolve(value: Any, lookup: Lookup) -> Any:
 def _resolve_text(text: str, lookup: Lookup) -> Any:
     references = list(parse_markers(text))
     values = [(reference, lookup(reference)) for reference in references]
-    for _, found in values:
+    for _unused, found in values:
         if isinstance(found, Unknown):
             return found
     if len(values) == 1 and text == references[0].marker() and references[0].encode == "none":

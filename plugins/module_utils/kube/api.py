@@ -69,7 +69,7 @@ class KubeApi:
     def listed(self, served: Served, namespace: str, selector: str, page: int = PAGE) -> list[dict[str, Any]]:
         """All objects that the label selector picks, `page` of them a request. Raises Unreadable."""
         try:
-            items, _ = self._list(served.collection(namespace), {"labelSelector": selector, "limit": str(page)})
+            items, _unused = self._list(served.collection(namespace), {"labelSelector": selector, "limit": str(page)})
         except ApiError as error:
             if error.code == "NotFound":
                 return []  # its definition went meanwhile, and all its objects with it
@@ -340,8 +340,8 @@ def _at_once(error: ApiError) -> ApiError:
 
 def _tail(path: str) -> str:
     """ "deployments/backend in shop" for "/apis/apps/v1/namespaces/shop/deployments/backend"."""
-    _, found, rest = path.partition("/namespaces/")
+    _head, found, rest = path.partition("/namespaces/")
     if found and "/" in rest:
-        namespace, _, tail = rest.partition("/")
+        namespace, _sep, tail = rest.partition("/")
         return f"{tail} in {namespace}"
     return path.removeprefix("/apis/").removeprefix("/api/").partition("/")[2] if not found else f"namespaces/{rest}"

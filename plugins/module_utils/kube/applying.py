@@ -37,11 +37,11 @@ class Request:
 def send(api: KubeApi, request: Request, raw: Raw | None, *, autoscaled: bool, dry_run: bool) -> dict[str, Any]:
     """The object after the apply. `raw`: as it is live (None: not there). Raises Conflict with the other's name."""
     api.hide(secret_texts(request.tree))
-    for _ in range(ATTEMPTS):
+    for _turn in range(ATTEMPTS):
         try:
             return api.apply(request.path, _body(api, request, raw, autoscaled=autoscaled), dry_run=dry_run)
         except FieldConflict as conflict:
-            fields = {path for path, _ in conflict.fields}
+            fields = {path for path, _unused in conflict.fields}
             if raw is not None and autoscaled and fields == {REPLICAS}:
                 raw = api.get(request.path) or raw  # scaled between our read and our write
                 continue

@@ -212,7 +212,7 @@ def _rights(manifest: Manifest, namespace: str, by_kind: Mapping[str, list[tuple
 def _behind(service: Manifest, by_kind: Mapping[str, list[tuple[str, Manifest]]]) -> Iterator[str]:
     """The workloads whose pods answer for a service."""
     namespace = str(service.get("namespace"))
-    found = [one for _, one in _objects(by_kind, {"Service"}, namespace) if one["metadata"]["name"] == service["name"]]
+    found = [one for _x, one in _objects(by_kind, {"Service"}, namespace) if one["metadata"]["name"] == service["name"]]
     selectors = [(one.get("spec") or {}).get("selector") or {} for one in found]
     for address, workload in _objects(by_kind, _TEMPLATED, namespace):
         if any(selector and _matches(selector, _pod_labels(workload)) for selector in selectors):
@@ -242,7 +242,7 @@ def _objects(
 
 
 def _in(by_kind: Mapping[str, list[tuple[str, Manifest]]], kinds: Iterable[str], namespace: str) -> Iterator[str]:
-    yield from (address for address, _ in _objects(by_kind, kinds, namespace))
+    yield from (address for address, _unused in _objects(by_kind, kinds, namespace))
 
 
 def _matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:

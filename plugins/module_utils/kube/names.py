@@ -69,7 +69,7 @@ class GroupKind:
 
     @classmethod
     def parse(cls, text: str) -> GroupKind:
-        kind, _, group = text.strip().partition(".")
+        kind, _sep, group = text.strip().partition(".")
         return cls(kind, group)
 
     @property
@@ -80,7 +80,7 @@ class GroupKind:
     @classmethod
     def named(cls, name: str) -> GroupKind:
         """The inverse of `name`. Raises ValueError for what is no such name."""
-        prefix, _, rest = name.partition(".")
+        prefix, _sep, rest = name.partition(".")
         if prefix != "kube" or not rest:
             raise ValueError(f"{name} is no kind of Kubernetes object")
         kind, dot, group = rest.partition(".")
@@ -89,7 +89,7 @@ class GroupKind:
 
 def group_of(api_version: str) -> str:
     """The group in an apiVersion: "apps/v1" -> "apps", "v1" -> ""."""
-    group, slash, _ = api_version.partition("/")
+    group, slash, _sep = api_version.partition("/")
     return group if slash else ""
 
 
@@ -107,7 +107,7 @@ def address_of(manifest: Mapping[str, Any]) -> str:
 
 def home_of(address: str) -> str:
     """The namespace whose apply set lists an object: its own, itself, or "default" for other cluster-scoped ones."""
-    kind, _, rest = address.partition("/")
+    kind, _sep, rest = address.partition("/")
     if "/" in rest:
         return rest.partition("/")[0]
     return rest if kind == "kube.Namespace" else "default"

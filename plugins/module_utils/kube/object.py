@@ -304,7 +304,7 @@ def _perhaps_there(api: KubeApi, resources: list[KubeObject]) -> list[KubeObject
             continue  # its name is not known before its references are resolved
         places.setdefault((resource.api_version, resource.namespace), []).append(resource)
     found: list[KubeObject] = []
-    for (_, namespace), group in places.items():
+    for (_unused, namespace), group in places.items():
         served = group[0]._served(api)
         if served is None:
             continue

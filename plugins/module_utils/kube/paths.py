@@ -108,7 +108,7 @@ def hands(raw: Mapping[str, Any]) -> list[Hand]:
 
 def _field_paths(fields: Mapping[str, Any], at: str) -> Iterator[str]:
     for key, inner in fields.items():
-        kind, _, rest = key.partition(":")
+        kind, _sep, rest = key.partition(":")
         if kind == "f":
             path = f"{at}.{rest}" if at else rest
         elif kind == "k":

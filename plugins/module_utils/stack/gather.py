@@ -41,7 +41,7 @@ def _names(seen: Iterable[Seen]) -> dict[tuple[str, str, str], str]:
     """(kind, output, value) -> name of the resource that has this value as that output."""
     names: dict[tuple[str, str, str], str] = {}
     for one in seen:
-        kind, _, name = one.live.address.partition("/")
+        kind, _sep, name = one.live.address.partition("/")
         for output, value in {**one.live.outputs, "id": one.live.id}.items():
             if isinstance(value, str) and value:
                 names[kind, output, value] = name

@@ -59,7 +59,7 @@ class Lifetime:
         threading.Thread(target=self._look_after_parent, name="capstan-parent", daemon=True).start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._over.set()
         _signal_of_parents_death(0)
         for number, handler in self._before.items():
@@ -102,7 +102,7 @@ class Lifetime:
         self._last_words(words)
         os._exit(128 + self.signal)
 
-    def _orphaned(self, *_: Any) -> None:
+    def _orphaned(self, *_signal: Any) -> None:
         """Ends this process unless it is stopping. `may_write` holds back every write from the parent's death on, so
         there is time to hear a SIGTERM that was sent before, but reached a thread that has not run yet."""
         if not self._stop.is_set():

@@ -76,12 +76,12 @@ def _picked(tree: Any, fields: Mapping[str, Any], at: str, secret: Any) -> Any:
 def _items(item: Any, fields: Mapping[str, Any], at: str, secret: Any) -> Iterable[Any]:
     """The item of a list, as far as one of `fields` names it."""
     for key, value in fields.items():
-        kind, _, text = key.partition(":")
+        kind, _sep, text = key.partition(":")
         wanted = json.loads(text)
         if kind == "v" and item == wanted:
             yield item
         elif kind == "k" and isinstance(item, Mapping) and all(item.get(name) == part for name, part in wanted.items()):
-            name = "/".join(str(part) for _, part in sorted(wanted.items()))
+            name = "/".join(str(part) for _unused, part in sorted(wanted.items()))
             part = _picked(item, value, f"{at}[{name}]", secret)
             if part is not _MISSING:
                 yield part

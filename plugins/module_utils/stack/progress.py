@@ -100,7 +100,7 @@ class Progress:
             threading.Thread(target=self._tick, name="capstan-progress", daemon=True).start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._over.set()
 
     def _tick(self) -> None:

@@ -158,7 +158,7 @@ def with_secrets(
         return description, frozenset()
     if problems:
         raise InvalidDescription(*problems)
-    wanted = sorted({Stored(ref.name, ref.stage) for _, ref in users if ref.source == SECRETS_MANAGER}, key=str)
+    wanted = sorted({Stored(ref.name, ref.stage) for _unused, ref in users if ref.source == SECRETS_MANAGER}, key=str)
     stored = read_stored(wanted) if wanted else {}
     found: dict[tuple[str, SecretRef], Secret] = {}
     for (component, ref), addresses in users.items():
@@ -176,7 +176,7 @@ def with_secrets(
 
 def _filled(resource: Resource, found: Mapping[tuple[str, SecretRef], Secret]) -> Resource:
     values = resource.values()
-    if not any(True for _ in secret_refs_in(values)):
+    if not any(True for _unused in secret_refs_in(values)):
         return resource
     return resource.with_values(placed(values, lambda ref: found[resource.meta.component, ref]))
 
@@ -184,21 +184,21 @@ def _filled(resource: Resource, found: Mapping[tuple[str, SecretRef], Secret]) -
 def _misplaced(resource: Resource) -> Iterator[str]:
     """Secrets where they would be seen: in fields that nobody masks, and in names."""
     for name, value in resource.values().items():
-        if not any(True for _ in secret_refs_in(value)):
+        if not any(True for _unused in secret_refs_in(value)):
             continue
         if not isinstance(resource, KubeObject) and not resource.schema()[name].secret:
             takers = [other for other, meaning in resource.schema().items() if meaning.secret]
             can = f"only {', '.join(takers)} can" if takers else f"nothing of {resource.kind} can"
             yield f"{resource.address}: {name} cannot hold a secret, {can}."
-        elif any(True for _ in _keys_with_secrets(value)):
+        elif any(True for _unused in _keys_with_secrets(value)):
             yield f"{resource.address}: a secret_ref cannot be the name of a field."
-        elif isinstance(resource, KubeObject) and any(True for _ in secret_refs_in(value.get("metadata"))):
+        elif isinstance(resource, KubeObject) and any(True for _unused in secret_refs_in(value.get("metadata"))):
             yield f"{resource.address}: labels and annotations cannot hold a secret: everybody may read them."
 
 
 def _keys_with_secrets(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        yield from (str(key) for key in value if any(True for _ in secret_refs_in(key)))
+        yield from (str(key) for key in value if any(True for _unused in secret_refs_in(key)))
         for item in value.values():
             yield from _keys_with_secrets(item)
     elif isinstance(value, (list, tuple)):

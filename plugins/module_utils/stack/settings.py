@@ -128,7 +128,7 @@ def platform_of(name: str, platform: str) -> StackNames:
     """The stacks of environment `name` on `platform` ("own" or "shared/<name>"). Raises InvalidDescription."""
     if platform == "own":
         return StackNames(name, f"{name}-platform", False)
-    kind, _, shared = platform.partition("/")
+    kind, _sep, shared = platform.partition("/")
     if kind != "shared" or not _NAME.fullmatch(shared):
         raise InvalidDescription(f'platform is "{platform}"; it is "own" or "shared/<name of the platform stack>".')
     return StackNames(name, shared, True)
