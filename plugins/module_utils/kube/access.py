@@ -24,7 +24,10 @@ Token = tuple[str, float]  # the token, and when it expires in seconds since the
 
 @dataclass
 class Access:
-    """One way into one cluster. `mint`: makes a fresh token (None: certificates or a fixed header are enough)."""
+    """One way into one cluster. `mint`: makes a fresh token (None: certificates or a fixed header are enough).
+
+    `identity`: where our credentials come from, `remedy`: what to do when the cluster does not accept them; for people.
+    """
 
     server: str
     tls: ssl.SSLContext
@@ -32,6 +35,8 @@ class Access:
     header: str = ""
     server_name: str = ""  # the name in the server's certificate, where it is not the address
     proxy: str = ""
+    identity: str = "the given credentials"
+    remedy: str = ""
     wall: Callable[[], float] = field(default=lambda: 0.0)
     _token: Token = ("", 0.0)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -65,7 +70,15 @@ def from_cluster(
     server, ca = str(connection.get("endpoint") or ""), str(connection.get("ca") or "")
     if not server or not ca:
         raise Unreadable("connect", "NoEndpoint", "the cluster has no endpoint and CA yet")
-    return Access(server.rstrip("/"), _context(_pem(ca)), mint=lambda: token(connection), proxy=proxy, wall=wall)
+    return Access(
+        server.rstrip("/"),
+        _context(_pem(ca)),
+        mint=lambda: token(connection),
+        proxy=proxy,
+        identity=f"the token that this run's AWS identity got for the cluster {connection.get('name', '')}".rstrip(),
+        remedy="Give that identity (aws sts get-caller-identity) an access entry in the cluster, or run as another",
+        wall=wall,
+    )
 
 
 def from_kubeconfig(path: Path, wall: Callable[[], float], proxy: str = "", context: str = "") -> Access:
@@ -87,6 +100,8 @@ def from_kubeconfig(path: Path, wall: Callable[[], float], proxy: str = "", cont
         header=_basic(user),
         server_name=str(cluster.get("tls-server-name") or ""),
         proxy=proxy or str(cluster.get("proxy-url") or ""),
+        identity=f'the user "{chosen.get("user")}" of {path}',
+        remedy="Renew that user's credentials, or give a kubeconfig whose current context has another user",
         wall=wall,
     )
 

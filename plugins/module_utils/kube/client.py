@@ -19,9 +19,9 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from ..engine.errors import InvalidDescription
+from ..engine.errors import ApiError, InvalidDescription
 from .access import Access
-from .errors import error_from_answer, no_answer, unreachable, untrusted
+from .errors import error_from_answer, no_answer, unauthorized, unreachable, untrusted
 from .names import USER_AGENT
 
 POOL = 48  # as many connections as the engine has workers
@@ -52,7 +52,7 @@ class Client:
         data = None if body is None else json.dumps(body).encode()
         answer = self._send(operation, method, self._url(path, query), headers, data, stream=False)
         if answer.status >= 400:
-            raise error_from_answer(operation, answer.status, answer.data)
+            raise self._refused(operation, answer.status, answer.data)
         return bytes(answer.data)
 
     def stream(self, operation: str, path: str, query: Mapping[str, str], idle_s: float) -> Iterator[Any]:
@@ -61,7 +61,7 @@ class Client:
         answer = self._send(operation, "GET", url, headers, None, stream=True, read_s=idle_s)
         try:
             if answer.status >= 400:
-                raise error_from_answer(operation, answer.status, answer.read())
+                raise self._refused(operation, answer.status, answer.read())
             rest = b""
             for chunk in answer.stream(65536, decode_content=True):
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -74,6 +74,11 @@ class Client:
     def close(self) -> None:
         """Ends all connections."""
         self._pool.clear()
+
+    def _refused(self, operation: str, status: int, body: bytes) -> ApiError:
+        if status == 401:
+            return unauthorized(self._access.server, self._access.identity, self._access.remedy)
+        return error_from_answer(operation, status, body)
 
     def _url(self, path: str, query: Mapping[str, str] | None) -> str:
         return f"{self._access.server}{path}" + (f"?{urlencode(query)}" if query else "")

@@ -15,11 +15,7 @@ from .paths import path_of_cause
 RULES: tuple[Rule, ...] = (
     Rule(Category.WAIT, code="Forbidden", message="is being terminated"),
     Rule(Category.WAIT, code="Forbidden", message="error looking up service account"),
-    Rule(
-        Category.DENIED,
-        code="Unauthorized",
-        remedy="Check that the role or certificate has an access entry in the cluster",
-    ),
+    Rule(Category.DENIED, code="Unauthorized"),
     Rule(Category.DENIED, code="Forbidden", message=" cannot ", remedy="Grant this verb in the cluster's RBAC"),
     Rule(Category.FATAL, code="Forbidden"),
     Rule(Category.EXISTS, code="AlreadyExists"),
@@ -77,6 +73,12 @@ def error_from_answer(operation: str, status: int, body: bytes) -> ApiError:
         named = ", ".join(f"{path} is held by {manager}" for path, manager in conflicts)
         return FieldConflict(operation, code, named, fields=conflicts)
     return sorted_error(ApiError(operation, code, message), RULES)
+
+
+def unauthorized(server: str, identity: str, remedy: str) -> ApiError:
+    """The cluster does not know who asks: the same whatever was asked for, so that it is said once."""
+    words = f"The cluster at {server} does not accept {identity}"
+    return sorted_error(ApiError("connect", "Unauthorized", words, remedy=remedy), RULES)
 
 
 def unreachable(operation: str, message: str) -> ApiError:

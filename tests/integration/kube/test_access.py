@@ -14,6 +14,7 @@ import yaml
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.calls import Calls, Patience
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import ApiError, Unreadable
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.plan import gaps_of
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
 from ansible_collections.capstan.fullstack.plugins.module_utils.kube.provider import KubeProvider
 from cryptography import x509
@@ -135,13 +136,28 @@ def test_a_token_that_is_refused_is_replaced_once(cluster: Cluster) -> None:
     assert tokens == []
 
 
-def test_wrong_credentials_are_unreadable_and_say_what_to_check(cluster: Cluster) -> None:
-    provider = KubeProvider(token=lambda connection: ("wrong", time.time() + 600))
-    api = provider.open("main", {"endpoint": server(), "ca": ca()}, calls())
-    with pytest.raises(Unreadable, match="Unauthorized") as caught:
+def test_wrong_credentials_are_said_in_one_sentence_with_the_cluster_their_origin_and_what_to_do(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.kubeconfig = kubeconfig_of("wr0ng", tmp_path)
+    plan = cluster.plan(cluster.raws(PLACE, "namespace") + cluster.raws(SETTINGS))
+    assert gaps_of(plan)[0] == (
+        "kube.ApplySet, kube.ConfigMap, kube.Namespace, kube.Secret, kube.ServiceAccount cannot be read: "
+        f'connect: Unauthorized. The cluster at {server()} does not accept the user "a" of {cluster.kubeconfig}. '
+        "Renew that user's credentials, or give a kubeconfig whose current context has another user."
+    )
+
+
+def test_an_aws_identity_that_the_cluster_does_not_know_is_told_of_access_entries() -> None:
+    provider = KubeProvider(token=lambda connection: ("wr0ng", time.time() + 600))
+    api = provider.open("main", {"name": "production-main", "endpoint": server(), "ca": ca()}, calls())
+    with pytest.raises(Unreadable) as caught:
         api.get("/api/v1/namespaces/default")
-    assert "access entry" in caught.value.remedy
-    assert "wrong" not in str(caught.value)
+    assert str(caught.value) == (
+        f"connect: Unauthorized. The cluster at {server()} does not accept the token that this run's AWS identity got "
+        "for the cluster production-main. Give that identity (aws sts get-caller-identity) an access entry in the cluster, "
+        "or run as another."
+    )
 
 
 def test_a_cluster_that_never_answered_is_given_up_before_anybody_wonders() -> None:
