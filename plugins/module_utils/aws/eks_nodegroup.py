@@ -88,7 +88,7 @@ class EksNodegroup(Resource):
 
     @classmethod
     def get(cls, api: Api, live_id: str, scope: Scope) -> Live | None:
-        _unused, cluster, name, *_unused = live_id.split("/")
+        _prefix, cluster, name, *_rest = live_id.split("/")
         item = _described(api, cluster, name)
         # The name of one that was deleted can belong to its successor already.
         return nodegroup_from_api(item) if item and item["nodegroupArn"] == live_id else None
