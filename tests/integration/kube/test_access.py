@@ -155,8 +155,8 @@ def test_an_aws_identity_that_the_cluster_does_not_know_is_told_of_access_entrie
         api.get("/api/v1/namespaces/default")
     assert str(caught.value) == (
         f"connect: Unauthorized. The cluster at {server()} does not accept the token that this run's AWS identity got "
-        "for the cluster production-main. Give that identity (aws sts get-caller-identity) an access entry in the cluster, "
-        "or run as another."
+        "for the cluster production-main. Give that identity (aws sts get-caller-identity) an access entry in the "
+        "cluster, or run as another."
     )
 
 
