@@ -81,21 +81,97 @@ def test_a_wrong_description_is_told_with_file_and_line_and_calls_nothing(
 def test_no_aws_api_is_said_with_its_address(empty: World) -> None:
     ran = empty.play(environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     assert (ran.code, ran.calls) == (2, 0)
-    assert message(ran.out).startswith('no AWS API: Could not connect to the endpoint URL: "http://127.0.0.1:9/".')
+    assert message(ran.out) == (
+        'no AWS API: Could not connect to the endpoint URL: "http://127.0.0.1:9/". Check the network, and '
+        "AWS_ENDPOINT_URL if it is set."
+    )
 
 
-def test_wrong_credentials_are_said_and_what_to_try(empty: World) -> None:
-    ran = empty.play(environment={"AWS_SECRET_ACCESS_KEY": "wrong"})
-    assert (ran.code, ran.calls, ran.writes) == (2, 1, [])
-    assert message(ran.out).startswith("the AWS credentials are not accepted")
-    assert "aws sts get-caller-identity" in message(ran.out)
+def test_something_else_at_the_address_of_the_aws_api_is_said(empty: World) -> None:
+    ran = empty.check(environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"})  # a registry
+    assert (ran.code, ran.calls) == (2, 0)
+    assert message(ran.out) == (
+        "no AWS API: http://127.0.0.1:5000 answers like something else (Garbled). Check the network, and "
+        "AWS_ENDPOINT_URL if it is set."
+    )
+
+
+TRY = "`aws sts get-caller-identity` with the same environment has to answer."
+NO_KEYS = {
+    "AWS_ACCESS_KEY_ID": "",
+    "AWS_SECRET_ACCESS_KEY": "",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+    "AWS_CONFIG_FILE": "/nonexistent",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "calls", "said"),
+    [
+        (
+            {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"},
+            1,
+            "the AWS credentials are not accepted: AWS does not know the access key (InvalidClientTokenId). Correct "
+            f"it, and its session token if it has one; {TRY}",
+        ),
+        (
+            {"AWS_SECRET_ACCESS_KEY": "wrong"},
+            1,
+            "the AWS credentials are not accepted: the secret access key does not belong to the access key "
+            f"(SignatureDoesNotMatch). Set both anew; {TRY}",
+        ),
+        (
+            NO_KEYS,
+            0,
+            f"there are no AWS credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; {TRY}",
+        ),
+        (
+            {**NO_KEYS, "AWS_PROFILE": "work"},
+            0,
+            'there is no AWS profile "work". Correct AWS_PROFILE, or write the profile into ~/.aws/config.',
+        ),
+        (
+            {**NO_KEYS, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"},
+            0,
+            "the AWS credentials are not complete: AWS_SECRET_ACCESS_KEY is missing. Set it, or AWS_PROFILE instead; "
+            f"{TRY}",
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "localhost"},
+            0,
+            "the AWS endpoint is no URL (Invalid endpoint: localhost). Correct AWS_ENDPOINT_URL, or endpoint_url in "
+            "the profile.",
+        ),
+    ],
+    ids=["unknown key", "wrong secret", "no credentials", "no such profile", "half of the credentials", "no URL"],
+)
+def test_wrong_credentials_are_said_and_what_to_do(
+    empty: World, environment: dict[str, str], calls: int, said: str
+) -> None:
+    ran = empty.check(environment=environment)
+    assert (ran.code, ran.calls, message(ran.out)) == (2, calls, said)
+
+
+def test_expired_credentials_are_said(empty: World) -> None:
+    told = "The security token included in the request is expired"
+    empty.aws.fault("error", {"service": "sts", "count": 0}, code="ExpiredToken", message=told, status=403)
+    try:
+        ran = empty.check()
+    finally:
+        empty.aws.clear_faults()
+    assert (ran.code, ran.calls) == (2, 1)
+    assert message(ran.out) == (
+        "the AWS credentials are not accepted: they have expired (ExpiredToken). Renew them and run again."
+    )
 
 
 def test_the_wrong_account_is_said_before_any_other_call(empty: World) -> None:
     ran = empty.play(stack_account_id="999999999999")
     assert (ran.code, ran.calls, ran.writes) == (2, 1, [])
-    assert message(ran.out).startswith("wrong AWS account: the credentials belong to 123456789012")
-    assert "account_id is 999999999999" in message(ran.out)
+    assert message(ran.out) == (
+        "wrong AWS account: the credentials belong to 123456789012 (arn:aws:iam::123456789012:user/operator), but "
+        "account_id is 999999999999. Use the credentials of 999999999999, or correct account_id."
+    )
 
 
 def test_a_kind_that_may_not_be_read_is_named_with_the_action_and_stops_check_and_run(empty: World) -> None:
@@ -105,10 +181,13 @@ def test_a_kind_that_may_not_be_read_is_named_with_the_action_and_stops_check_an
         check, ran = empty.check(), empty.play()
     finally:
         empty.aws.allow_all()
-    said = "aws.subnet cannot be read: DescribeSubnets: UnauthorizedOperation."
+    said = (
+        "aws.subnet cannot be read: DescribeSubnets: UnauthorizedOperation. User: "
+        "arn:aws:iam::123456789012:user/operator is not authorized to perform: ec2:DescribeSubnets. Allow the caller "
+        "this action; the README of each role lists all that it needs.\n"
+    )
     assert (check.code, ran.code, ran.writes) == (2, 2, [])
     assert said in message(check.out) and said in message(ran.out)
-    assert "not authorized to perform: ec2:DescribeSubnets" in message(ran.out)
     assert message(ran.out).endswith("Nothing was written.")
     assert "not planned, because of that: aws.db_instance/main" in check.out
     assert "+ aws.vpc/main" in check.out

@@ -33,7 +33,6 @@ _UNANSWERED = frozenset(
         "ConnectionClosedError",
         "HTTPClientError",
         "ConnectionError",
-        "ResponseParserError",
         "IncompleteReadError",
         "ResponseStreamingError",
         "SSLError",
@@ -184,12 +183,13 @@ def unreadable(error: ApiError) -> Unreadable:
 def _send(client: Any, operation: str, params: dict[str, Any], write: bool, rules: tuple[Rule, ...]) -> dict[str, Any]:
     from botocore import xform_name
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError  # none of BotoCoreError's family
 
     try:
         answer: dict[str, Any] = getattr(client, xform_name(operation))(**params)
     except ClientError as error:
         raise sorted_error(_refused(error.operation_name, error.response, write), rules, PROVIDER_RULES) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise sorted_error(_unanswered(operation, error, write), rules, PROVIDER_RULES) from None
     return answer
 
@@ -211,6 +211,8 @@ def _unanswered(operation: str, error: Exception, write: bool) -> ApiError:
     name = type(error).__name__
     if name in _NEVER_SENT:
         return ApiError(operation, "Unreachable", str(error), Category.RETRY, remedy="Is the endpoint right, and up?")
+    if name == "ResponseParserError":
+        return ApiError(operation, "Garbled", "", Category.LOST if write else Category.RETRY)
     if name in _UNANSWERED:
         return ApiError(operation, "NoAnswer", name, Category.LOST if write else Category.RETRY)
     if "Credential" in name or name.startswith(("Token", "SSO", "Unauthorized", "RefreshWithMFA", "ProfileNotFound")):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,15 @@ from ..engine.resource import Resource
 from .api import Api
 from .eks_token import VALID_FOR_S, eks_token
 from .index import KINDS
-from .rules import CREDENTIAL_CODES, rules
+from .rules import rules
+from .sign_in import refusal, unusable
 
 USER_AGENT = "capstan/0.1.0"
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 30
 CONNECTIONS = 64  # at least as many as the engine has workers
-_IDENTITY_RULES = rules(Category.FATAL, "Unreachable")  # the first call of a run: say so at once, do not wait for it
+# The first call of a run: say so at once, do not wait for it.
+_IDENTITY_RULES = rules(Category.FATAL, "Unreachable", "Garbled")
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ class AwsProvider:
 
     def _verified(self, location: str, calls: Calls) -> _Clients | CapstanError:
         """The location's clients; the error is remembered, too, so that it is found and told once."""
-        clients = _Clients(self._location(location), self._user_agent)
         try:
+            clients = _Clients(self._location(location), self._user_agent)
             clients.verify(calls)
         except CapstanError as error:
             return error
@@ -121,25 +124,14 @@ class _Clients:
         try:
             answer = asked.call("sts", "GetCallerIdentity", rules=_IDENTITY_RULES)
         except ApiError as error:
-            raise CapstanError(self._why_not(error)) from None
+            endpoint = self.client("sts").meta.endpoint_url
+            raise CapstanError(refusal(error, endpoint, self.location.role_arn)) from None
         if answer["Account"] != self.account_id:
             raise CapstanError(
                 f"wrong AWS account: the credentials belong to {answer['Account']} ({answer['Arn']}), but account_id "
-                f"is {self.account_id}. Nothing else was called. Use the credentials of {self.account_id}, or correct "
-                "account_id."
+                f"is {self.account_id}. Use the credentials of {self.account_id}, or correct account_id."
             )
         self.caller = answer["Arn"]
-
-    def _why_not(self, error: ApiError) -> str:
-        if error.code == "Unreachable":
-            why = error.message.strip().rstrip(".")
-            return f"no AWS API: {why}. Check the network, and AWS_ENDPOINT_URL if it is set."
-        if error.code in CREDENTIAL_CODES:
-            return (
-                f"the AWS credentials are not accepted ({error.operation}: {error.code}. {error.message.strip()}). "
-                f"{error.remedy}"
-            )
-        return str(error)
 
     def _signed_in(self) -> Any:
         import botocore.session
@@ -155,10 +147,11 @@ class _Clients:
         import botocore.session
         from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
 
-        source = session.get_credentials()
+        with _usable_settings():
+            source = session.get_credentials()
         if source is None:
             raise CapstanError(
-                f"no AWS credentials to assume {role_arn} with. Set them in the environment or a profile."
+                f"there are no AWS credentials to assume {role_arn} with. Set them in the environment or a profile."
             )
         fetcher = AssumeRoleCredentialFetcher(
             client_creator=lambda service, **given: self._make(session, service, **given),
@@ -184,4 +177,16 @@ class _Clients:
             retries={"total_max_attempts": 1, "mode": "standard"},  # the engine retries, and knows when to stop
         )
         given.setdefault("region_name", self.region)
-        return session.create_client(service, config=config, **given)
+        with _usable_settings():
+            return session.create_client(service, config=config, **given)
+
+
+@contextmanager
+def _usable_settings() -> Iterator[None]:
+    """Says what is wrong with the environment and the configuration files when botocore cannot use them."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:
+        raise CapstanError(unusable(error)) from None

@@ -8,9 +8,9 @@ from __future__ import annotations
 from ..engine.calls import Rule
 from ..engine.errors import Category
 
-_CREDENTIALS = "Check the credentials: aws sts get-caller-identity with the same environment must answer."
+_CREDENTIALS = "Check the credentials: `aws sts get-caller-identity` with the same environment has to answer."
 _EXPIRED = "The credentials have expired; renew them and run again."
-_PERMISSION = "Allow this action to the caller; the kind's documentation lists the actions that it needs."
+_PERMISSION = "Allow the caller this action; the README of each role lists all that it needs."
 
 _THROTTLED = (
     "BandwidthLimitExceeded",
@@ -34,7 +34,7 @@ _DENIED = (
     "UnauthorizedAccess",
     "UnauthorizedOperation",
 )
-_NOT_WHO_THEY_SAY = (
+NOT_WHO_THEY_SAY = (
     "AuthFailure",
     "IncompleteSignature",
     "InvalidAccessKeyId",
@@ -46,7 +46,7 @@ _NOT_WHO_THEY_SAY = (
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 )
-_TOO_OLD = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+TOO_OLD = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
 _UNAVAILABLE = (
     "RequestTimeout",
     "RequestTimeoutException",
@@ -58,11 +58,9 @@ _UNAVAILABLE = (
 PROVIDER_RULES: tuple[Rule, ...] = (
     *(Rule(Category.RETRY, code=code) for code in _THROTTLED + _UNAVAILABLE),
     *(Rule(Category.DENIED, code=code, remedy=_PERMISSION) for code in _DENIED),
-    *(Rule(Category.DENIED, code=code, remedy=_CREDENTIALS) for code in _NOT_WHO_THEY_SAY),
-    *(Rule(Category.DENIED, code=code, remedy=_EXPIRED) for code in _TOO_OLD),
+    *(Rule(Category.DENIED, code=code, remedy=_CREDENTIALS) for code in NOT_WHO_THEY_SAY),
+    *(Rule(Category.DENIED, code=code, remedy=_EXPIRED) for code in TOO_OLD),
 )
-
-CREDENTIAL_CODES = frozenset(_NOT_WHO_THEY_SAY + _TOO_OLD)
 
 
 def rules(

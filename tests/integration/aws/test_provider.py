@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -35,6 +39,27 @@ def opened(world: World, variables: dict[str, str], location: Location | None = 
     return None
 
 
+@contextmanager
+def page_instead_of_an_api(asked: list[str]) -> Iterator[str]:
+    """The URL of a server that answers everything with a page; `asked` gets a line for each request."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append(self.requestline)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>a proxy's page")
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
 def test_the_account_is_compared_before_anything_else_is_called(world: World) -> None:
     world.account.sandbox.mark()
     error = opened(world, world.account.environment(), Location("999999999999", "us-east-1"))
@@ -58,7 +83,29 @@ def test_no_credentials_at_all_get_one_message(world: World, tmp_path: Any) -> N
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
     }
-    assert "credentials" in str(opened(world, variables))
+    assert str(opened(world, variables)).startswith("there are no AWS credentials. Set AWS_ACCESS_KEY_ID")
+    through = Location(world.account.id, "us-east-1", "arn:aws:iam::111122223333:role/deployer")
+    assert str(opened(world, variables, through)).startswith("there are no AWS credentials to assume arn:aws:iam::1111")
+
+
+def test_one_service_whose_endpoint_is_no_url_is_said_without_a_traceback(world: World) -> None:
+    variables = {**world.account.environment(), "AWS_ENDPOINT_URL_EC2": "localhost"}
+    with environment(variables):
+        api = world.provider.open("main", None, Calls(world.runtime, lambda: None))
+        with pytest.raises(CapstanError, match=r"^the AWS endpoint is no URL \(Invalid endpoint: localhost\)"):
+            api.call("ec2", "DescribeVpcs")
+
+
+def test_a_role_that_does_not_admit_the_caller_is_named(sandbox: AwsSandbox, world: World) -> None:
+    other = sandbox.account()
+    trust = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+        '"Principal":{"Service":"ec2.amazonaws.com"}}]}'
+    )
+    role = other.client("iam").create_role(RoleName="closed", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    sandbox.deny(["sts:AssumeRole"], world.account.access_key_id)
+    error = opened(world, world.account.environment(), Location(other.id, "us-east-1", role))
+    assert str(error).startswith(f"the role {role} cannot be assumed (AccessDenied: ")
 
 
 def test_no_api_at_the_endpoint_is_said_at_once(world: World) -> None:
@@ -119,6 +166,22 @@ def test_a_kind_that_cannot_be_read_stops_the_run_before_any_write(sandbox: AwsS
             world.converge(description)
 
     assert world.writes(refused) == []
+
+
+def test_an_answer_that_is_none_of_the_api_s_is_asked_for_again_when_it_was_a_read(world: World) -> None:
+    asked: list[str] = []
+    with page_instead_of_an_api(asked) as url:
+        variables = {**world.account.environment(), "AWS_ENDPOINT_URL_EC2": url}
+        with environment(variables):
+            api = world.provider.open("main", None, Calls(world.runtime, lambda: None, Patience(retry_s=1.0)))
+            with pytest.raises(Unreadable) as read:
+                api.call("ec2", "DescribeVpcs")
+            reads = len(asked)
+            with pytest.raises(ApiError) as written:
+                api.call("ec2", "CreateVpc", CidrBlock="10.0.0.0/16", repeatable=False)
+    assert (read.value.code, read.value.category) == ("Garbled", Category.RETRY)
+    assert (written.value.code, written.value.category) == ("Garbled", Category.LOST)
+    assert reads > 1 and len(asked) == reads + 1
 
 
 def test_a_throttled_call_is_sent_again(sandbox: AwsSandbox, world: World) -> None:
