@@ -99,7 +99,8 @@ def _mapping(path: Path, name: str, loader: DataLoader) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        data = loader.load_from_file(str(file), trusted_as_template=True)
+        # Read once a run and kept by nobody else: neither a cache nor the loader's deep copy is of use.
+        data = loader.load_from_file(str(file), cache="none", unsafe=True, trusted_as_template=True)
     except AnsibleError as error:
         raise InvalidDescription(f"{file}: {str(error).splitlines()[0]}") from error
     if data is None:
