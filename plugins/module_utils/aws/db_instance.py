@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ..engine.errors import Category
 from ..engine.fields import attr
 from ..engine.resource import READY, Live, Mark, Readiness, Resource, Scope, deleting, failed, waiting
-from ..engine.values import UNSET, Secret, Unset
+from ..engine.values import UNSET, Secret, Unset, references_in
 from . import db_instance_api as wording
 from .api import Api
 from .marks import all_tags, from_pairs, is_ours, marks_of, own_tags, pairs
@@ -18,6 +18,7 @@ from .rds import RULES, WAITS, retag
 from .shapes import given, never_compared
 
 _KEEPS_SNAPSHOT = "capstan:final-snapshot"
+_PASSWORD_VERSION = "capstan:master-password-version"
 _FAILOVER = "brief outage, or a failover when multi_az"
 # What it is doing meanwhile, in use all the same.
 _USABLE = {"available", "backing-up", "stopped", "storage-optimization", "storage-full", "configuring-log-exports"}
@@ -28,8 +29,10 @@ _BROKEN = ("failed", "inaccessible-encryption", "incompatible-", "insufficient-c
 class DbInstance(Resource):
     """A database instance, `<stack>-<name>`, found by its tags.
 
-    RDS makes the master password, keeps it in Secrets Manager and rotates it; `master_password` and `master_secret` are
-    read from there, and what is compared is the version of that secret. Modifications that RDS has accepted but not
+    RDS makes the master password, keeps it in Secrets Manager and rotates it; the outputs `master_password` and
+    `master_secret` are read from there. One that is given instead cannot be read back: the version of its secret is
+    noted in a tag, and another version (one that a user changes, or a new one in Secrets Manager) sets it anew.
+    Modifications that RDS has accepted but not
     carried out yet count as done. Deleting it takes a final snapshot, unless `final_snapshot` is false (kept as a tag).
     Cost of reading: pages of DescribeDBInstances + 1 · owned (GetSecretValue). Source: these. Actions:
     rds:DescribeDBInstances, CreateDBInstance, ModifyDBInstance, AddTagsToResource, RemoveTagsFromResource,
@@ -77,6 +80,9 @@ class DbInstance(Resource):
     kms_key: str | Unset = attr("ARN of the KMS key for it; unset: RDS's own", create_only=True, default=UNSET)
     database: str | Unset = attr("name of the first database", create_only=True, cleared=None, default=UNSET)
     username: str = attr("name of the master user", create_only=True)
+    master_password: str | Unset = attr(
+        "password of the master user; unset or null: RDS makes and keeps it", secret=True, cleared=None, default=UNSET
+    )
     port: int | Unset = attr("TCP port", default=UNSET)
     subnet_group: str = attr("where it lies", refers_to="aws.db_subnet_group", output="name", create_only=True)
     security_groups: list[str] | Unset = attr(
@@ -112,6 +118,13 @@ class DbInstance(Resource):
     tags: dict[str, str | None] | Unset = attr("tags; null removes one", open_set=True, default=UNSET)
 
     @classmethod
+    def link(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        linked = super().link(values)
+        if isinstance(linked.get("master_password"), str) and not any(references_in(linked["master_password"])):
+            linked["master_password"] = Secret(linked["master_password"])
+        return linked
+
+    @classmethod
     def read(cls, api: Api, scope: Scope) -> list[Live]:
         listed = api.pages("rds", "DescribeDBInstances", "DBInstances", rules=RULES)
         owned = [item for item in listed if is_ours(from_pairs(item.get("TagList")), scope)]
@@ -130,11 +143,12 @@ class DbInstance(Resource):
         tags = all_tags(mark, self.tags)
         if given(self.final_snapshot) is False:
             tags[_KEEPS_SNAPSHOT] = "false"
+        if version := _version(self.master_password):
+            tags[_PASSWORD_VERSION] = version
         answer = api.call(
             "rds",
             "CreateDBInstance",
             DBInstanceIdentifier=mark.name,
-            ManageMasterUserPassword=True,
             Tags=pairs(tags),
             rules=RULES,
             repeatable=False,
@@ -146,7 +160,8 @@ class DbInstance(Resource):
         further: dict[str, str | None] = {}
         if "final_snapshot" in change.fields:
             further[_KEEPS_SNAPSHOT] = "false" if change.fields["final_snapshot"][1] is False else None
-        retag(api, live, change, further)
+        if "master_password" in change.fields:
+            further[_PASSWORD_VERSION] = _version(change.fields["master_password"][1])
         params = wording.modification(change.fields)
         if params:
             api.call(
@@ -158,6 +173,7 @@ class DbInstance(Resource):
                 waits=WAITS,
                 **params,
             )
+        retag(api, live, change, further)  # last: a noted version says that the password is set
 
     @classmethod
     def delete(cls, api: Api, live: Live) -> None:
@@ -214,16 +230,26 @@ def instance_from_api(item: Mapping[str, Any], secret: Mapping[str, Any]) -> Liv
         "resource_id": item["DbiResourceId"],
     }
     role = fields["monitoring_role"]
+    given_password = None if "MasterUserSecret" in item else Secret.unread(tags.get(_PASSWORD_VERSION, ""))
     return Live(
         id=item["DBInstanceArn"],
         name=item["DBInstanceIdentifier"],
-        fields={**fields, "final_snapshot": tags.get(_KEEPS_SNAPSHOT) != "false", "tags": own_tags(tags)},
+        fields={
+            **fields,
+            "master_password": given_password,
+            "final_snapshot": tags.get(_KEEPS_SNAPSHOT) != "false",
+            "tags": own_tags(tags),
+        },
         outputs={**outputs, **_secrets(secret)},
         refs=frozenset({f"{region_and_account}:subgrp:{group}", *fields["security_groups"], *([role] if role else [])}),
         readiness=_readiness(item),
         moved_by={"zone": "a failover"},
         **marks_of(tags),
     )
+
+
+def _version(password: Any) -> str | None:
+    return (password.version or None) if isinstance(password, Secret) else None
 
 
 def _secrets(answer: Mapping[str, Any]) -> dict[str, Secret]:

@@ -27,6 +27,7 @@ _CREATE = {
     "kms_key": "KmsKeyId",
     "database": "DBName",
     "username": "MasterUsername",
+    "master_password": "MasterUserPassword",
     "port": "Port",
     "subnet_group": "DBSubnetGroupName",
     "security_groups": "VpcSecurityGroupIds",
@@ -50,9 +51,10 @@ _CREATE = {
 }
 _FIXED = frozenset({"engine", "encrypted", "kms_key", "database", "username", "subnet_group", "zone", "log_exports"})
 _MODIFY = {field: name for field, name in _CREATE.items() if field not in _FIXED} | {"port": "DBPortNumber"}
+_OTHERWISE = frozenset({"port", "security_groups", "parameter_group", "master_password"})  # shown otherwise, or never
 # field -> what DBInstance calls it, where that is a plain value
 _SHOWN = {
-    **{field: name for field, name in _CREATE.items() if field not in ("port", "security_groups", "parameter_group")},
+    **{field: name for field, name in _CREATE.items() if field not in _OTHERWISE},
     "iam_authentication": "IAMDatabaseAuthenticationEnabled",
     "performance_insights": "PerformanceInsightsEnabled",
     "log_exports": "EnabledCloudwatchLogsExports",
@@ -66,7 +68,8 @@ _PENDING = frozenset(
 
 def creation(values: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of CreateDBInstance for the fields that a description gives."""
-    return {name: values[field] for field, name in _CREATE.items() if field in values}
+    params = {name: values[field] for field, name in _CREATE.items() if field in values}
+    return params if params.get("MasterUserPassword") else {**params, "ManageMasterUserPassword": True}
 
 
 def modification(fields: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
@@ -80,6 +83,8 @@ def modification(fields: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
             "EnableLogTypes": sorted(after - before),
             "DisableLogTypes": sorted(before - after),
         }
+    if "master_password" in fields:
+        params["ManageMasterUserPassword"] = fields["master_password"][1] is None
     if "engine_version" in fields and _major(fields["engine_version"][0]) != _major(fields["engine_version"][1]):
         params["AllowMajorVersionUpgrade"] = True
     return params

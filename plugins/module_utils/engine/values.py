@@ -51,17 +51,25 @@ class Secret:
     """A secret value: masked wherever it could be seen. `version` identifies it, never a hash of it.
 
     `shown`: how people see the version. The value may hold references as text does; `resolve` fills them in.
+    One that is live and cannot be read back (`unread`) is equal to every secret that says no other version.
     """
 
     __slots__ = ("_value", "shown", "version")
 
-    def __init__(self, value: str, version: str = "", shown: str = "") -> None:
+    def __init__(self, value: str | None, version: str = "", shown: str = "") -> None:
         self._value = value
         self.version = version
         self.shown = shown or version
 
+    @classmethod
+    def unread(cls, version: str) -> Secret:
+        """What is live where the API never tells it: `version` is what was noted when it was written."""
+        return cls(None, version)
+
     def reveal(self) -> str:
         """The value, for the one API call that needs it."""
+        if self._value is None:
+            raise AssertionError("a secret that cannot be read back was asked for its value")
         return self._value
 
     def holding(self, value: str) -> Secret:
@@ -76,6 +84,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        if self._value is None or other._value is None:
+            unread, said = (self, other) if self._value is None else (other, self)
+            return said.version in ("", unread.version)
         if self.version and other.version:
             return self.version == other.version
         return self._value == other._value

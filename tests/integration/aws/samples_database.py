@@ -186,6 +186,7 @@ instance = Sample(
         "protect": "true",
     },
     unset={
+        "master_password": "RDS makes it here; a test of its own gives one",
         "throughput": "the sandbox does not show it; the pure test has it",
         "performance_insights_days": "the sandbox does not show it; the pure test has it",
     },

@@ -78,6 +78,38 @@ def test_the_master_password_comes_from_the_stored_secret_and_is_never_shown(wor
     assert (found["address"] != "", found["port"]) == (True, 5432)
 
 
+def test_a_given_master_password_is_set_at_creation_and_again_when_its_secret_has_another_version(world: World) -> None:
+    _prepared(world)
+
+    def given(password: Any) -> dict[str, Any]:
+        return _other(instance, master_password=password)
+
+    def sent(password: Any) -> tuple[str, list[str]]:
+        """What the converge changes, and the passwords that it sends."""
+        calls = world.account.calls
+        before = len(calls())
+        change = differences(world.plan(given(password))).get(instance.address, ("none", set()))
+        world.converge(given(password))
+        assert differences(world.plan(given(password))) == {}
+        passwords = [call["params"].get("MasterUserPassword") for call in calls()[before:]]
+        return f"{change[0]} {sorted(change[1])}", [text for text in passwords if text]
+
+    world.converge(given(Secret("first-password", "v1")))
+    assert "MasterUserSecret" not in instance.facts(world.account, "shop-main")
+    assert instance.facts(world.account, "shop-main")["TagList"]["capstan:master-password-version"] == "v1"
+    assert sent(Secret("first-password", "v1")) == ("none []", [])
+    assert sent("a plain one says no version") == ("none []", [])
+    action, passwords = sent(Secret("second-password", "v2"))
+    assert (action, len(passwords)) == ("update ['master_password']", 1)
+    assert instance.facts(world.account, "shop-main")["TagList"]["capstan:master-password-version"] == "v2"
+
+    assert sent(None) == ("update ['master_password']", [])
+    facts = instance.facts(world.account, "shop-main")
+    assert "MasterUserSecret" in facts and "capstan:master-password-version" not in facts["TagList"]
+    assert sent(Secret("third-password", "v2"))[0] == "update ['master_password']"
+    assert "MasterUserSecret" not in instance.facts(world.account, "shop-main")
+
+
 @pytest.mark.parametrize(("keeps", "snapshots"), [(True, 1), (False, 0)])
 def test_deleting_a_database_takes_a_final_snapshot_unless_told_not_to(
     world: World, keeps: bool, snapshots: int

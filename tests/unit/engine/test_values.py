@@ -58,3 +58,22 @@ def test_secrets_are_the_same_when_their_stored_versions_are() -> None:
     assert Secret("a", "v1") == Secret("b", "v1")
     assert Secret("a", "v1") != Secret("a", "v2")
     assert Secret("a") == Secret("a")
+
+
+def test_references_inside_a_secret_are_found_and_filled_in_and_the_whole_stays_secret() -> None:
+    secret = Secret(f"app:hunter2@{DB.marker()}:5432", "v3", "AWSCURRENT v3")
+    assert list(references_in({"url": secret})) == [DB]
+    found = resolve({"url": secret}, lambda reference: "db.example.com")["url"]
+    assert found.reveal() == "app:hunter2@db.example.com:5432"
+    assert (str(found), found.version) == ("(secret AWSCURRENT v3)", "v3")
+    assert resolve(secret, lambda reference: Unknown("db")) == Unknown("db")
+
+
+@pytest.mark.parametrize(
+    ("noted", "said", "same"), [("v1", "v1", True), ("v1", "v2", False), ("", "v1", False), ("v1", "", True)]
+)
+def test_a_secret_that_cannot_be_read_back_differs_only_by_another_version(noted: str, said: str, same: bool) -> None:
+    live, wanted = Secret.unread(noted), Secret("hunter2", said)
+    assert ((live == wanted), (wanted == live)) == (same, same)
+    with pytest.raises(AssertionError, match="cannot be read back"):
+        live.reveal()
