@@ -60,7 +60,23 @@ def shown(place: Place, instance: Instance) -> Described:
     """The instance as a client sees it, with the tags and the subnet group of this moment."""
     described = {k: v for k, v in instance.described.items() if not k.startswith("_")}
     tags = place.tags.get(described["DBInstanceArn"], {})
-    return {**described, "TagList": tag_list(tags), "DBSubnetGroup": dict(described["DBSubnetGroup"])}
+    return {
+        **described,
+        **provisioned(described),
+        "TagList": tag_list(tags),
+        "DBSubnetGroup": dict(described["DBSubnetGroup"]),
+    }
+
+
+def provisioned(described: Described) -> Described:
+    """IOPS and MiB/s of gp3 storage, also where nobody asked for any. Source: RDS User Guide, "gp3 storage"."""
+    if described["StorageType"] != "gp3":
+        return {}
+    iops, throughput = (3000, 125) if described["AllocatedStorage"] < 400 else (12000, 500)
+    return {
+        "Iops": described.get("Iops") or iops,
+        "StorageThroughput": described.get("StorageThroughput") or throughput,
+    }
 
 
 def move(world: World, instance: Instance, status: str, transition: str, then: Any) -> None:

@@ -173,6 +173,21 @@ def test_storage_and_versions_never_go_down(rds: Any) -> None:
     wait_for(lambda: live(rds)["EngineVersion"] == "16.10")
 
 
+@pytest.mark.parametrize(("gib", "provisioned"), [(399, (3000, 125)), (400, (12000, 500))])
+def test_gp3_storage_shows_what_it_provisions_also_when_nobody_asked(
+    rds: Any, gib: int, provisioned: tuple[int, int]
+) -> None:
+    made = create(rds, StorageType="gp3", AllocatedStorage=gib)
+    assert (made["Iops"], made["StorageThroughput"]) == provisioned
+
+
+def test_gp3_storage_keeps_what_was_asked_for_and_gp2_shows_none(rds: Any) -> None:
+    asked = create(rds, StorageType="gp3", AllocatedStorage=400, Iops=13000, StorageThroughput=600)
+    assert (asked["Iops"], asked["StorageThroughput"]) == (13000, 600)
+    plain = create(rds, StorageType="gp2", DBInstanceIdentifier="plain")
+    assert ("Iops" in plain, "StorageThroughput" in plain) == (False, False)
+
+
 def test_a_parameter_group_waits_for_a_reboot(aws: AwsSandbox, rds: Any) -> None:
     slowly(aws, "rebooting")
     rds.create_db_parameter_group(DBParameterGroupName="tuned", DBParameterGroupFamily="postgres15", Description="d")
