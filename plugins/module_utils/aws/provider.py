@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engine.calls import Calls
-from ..engine.errors import ApiError, CapstanError, Category, InvalidDescription
+from ..engine.errors import ApiError, CapstanError, Category, InvalidDescription, missing_library
 from ..engine.fields import nearest
 from ..engine.resource import Resource
 from .api import Api
@@ -134,8 +134,10 @@ class _Clients:
         self.caller = answer["Arn"]
 
     def _signed_in(self) -> Any:
-        import botocore.session
-
+        try:
+            import botocore.session
+        except ImportError as error:
+            raise missing_library("botocore", error) from None
         session = botocore.session.get_session()
         session.set_config_variable("region", self.region)
         if not self.location.role_arn:

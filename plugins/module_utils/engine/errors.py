@@ -13,12 +13,20 @@ CapstanError
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
 
 
 class CapstanError(Exception):
     """Base of every error that capstan reports to its user."""
+
+
+def missing_library(package: str, error: ImportError) -> CapstanError:
+    """What to raise where a Python package is needed that is not there. `package`: as pip knows it."""
+    return CapstanError(
+        f"the Python package {package} is missing ({error}). Install it for {sys.executable}, which runs this task."
+    )
 
 
 class Category(Enum):

@@ -41,6 +41,7 @@ def attr(doc: str, *, refers_to: str | tuple[str, ...] = (), default: Any = data
     """A dataclass field that carries its Field; without `default` it is mandatory (UNSET makes it optional)."""
     kinds = (refers_to,) if isinstance(refers_to, str) else refers_to
     meaning = Field(doc=doc, refers_to=kinds, **flags)
+    # pylint: disable-next=invalid-field-call  # it is called where a dataclass declares its fields
     return dataclasses.field(default=default, metadata={"capstan": meaning})
 
 

@@ -8,21 +8,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    LocationParseError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxyError,
-    SSLError,
-)
-
-from ..engine.errors import ApiError, InvalidDescription
+from ..engine.errors import ApiError, InvalidDescription, missing_library
 from .access import Access
 from .errors import error_from_answer, no_answer, unauthorized, unreachable, untrusted
 from .names import USER_AGENT
+
+try:
+    import urllib3
+    from urllib3.exceptions import (
+        ConnectTimeoutError,
+        HTTPError,
+        LocationParseError,
+        MaxRetryError,
+        NewConnectionError,
+        ProxyError,
+        SSLError,
+    )
+except ImportError as error:
+    _MISSING: ImportError | None = error
+else:
+    _MISSING = None
 
 POOL = 48  # as many connections as the engine has workers
 CONNECT_S, READ_S = 5.0, 60.0
@@ -34,6 +39,9 @@ class Client:
     """A pool of kept-alive connections to one API server."""
 
     def __init__(self, access: Access) -> None:
+        """Raises CapstanError when urllib3 is not installed."""
+        if _MISSING is not None:
+            raise missing_library("urllib3", _MISSING)
         self._access = access
         self._pool = _pool(access)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-
-import yaml
 
 from ..engine.description import Raw
 from ..engine.errors import InvalidDescription
 from .dependencies import dependencies
+from .documents import documents
 from .hashed import NAME_LIMIT, is_hashed, with_hashed_names
 from .names import BUILT_IN, CLUSTER_SCOPED, HASHED, PROTECT, GroupKind, address_of, group_kind, home_of
 from .schema import bundled_schemas, problems
@@ -19,33 +18,7 @@ from .schema import bundled_schemas, problems
 DEPENDS_ON = "capstan.dev/depends-on"  # annotation: addresses, separated by commas
 EXISTING = "capstan.dev/existing"  # annotation: "true": used and verified, never changed
 SET_COMPONENT = "namespace"  # the component that apply sets belong to
-_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.:_-]*[A-Za-z0-9])?$")
-_TIMESTAMP, _INT, _FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("timestamp", "int", "float"))
-
-
-class _Loader(_BASE):
-    """Dates and sexagesimal numbers stay text; octal modes stay numbers; a key that is there twice is refused."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _unused in node.value if isinstance(node, yaml.MappingNode) else ():
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(None, None, f'"{key}" is there twice', key_node.start_mark)
-            if isinstance(key, Hashable):
-                seen.add(key)
-        return dict(super().construct_mapping(node, deep=deep))
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag not in (_TIMESTAMP, _INT, _FLOAT)]
-    for first, pairs in _BASE.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_INT, re.compile(r"^[-+]?(?:[0-9]+|0x[0-9a-fA-F]+)$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    _FLOAT, re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"), list("-+.0123456789")
-)
 
 
 def parse_manifests(
@@ -57,7 +30,7 @@ def parse_manifests(
     """
     raws: list[Raw] = []
     wrong: list[str] = []
-    for line, document in _documents(text, source):
+    for line, document in documents(text, source):
         where = f"{source}, line {line} of what it renders to"
         found = list(_object_problems(document, namespace))
         if found:
@@ -70,25 +43,6 @@ def parse_manifests(
     if wrong:
         raise InvalidDescription(*wrong)
     return raws
-
-
-def _documents(text: str, source: str) -> Iterator[tuple[int, Any]]:
-    """(line, object) of every document; the items of a List one by one."""
-    try:
-        loader = _Loader(text)
-        while loader.check_node():
-            node = loader.get_node()
-            document = loader.construct_document(node)
-            line = node.start_mark.line + 1
-            if isinstance(document, Mapping) and document.get("kind") == "List":
-                yield from ((line, item) for item in document.get("items") or ())
-            elif document is not None:
-                yield line, document
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 0
-        problem = error.problem or "not YAML"
-        raise InvalidDescription(f"{source}, line {line} of what it renders to: {problem}.") from None
 
 
 def _object_problems(document: Any, namespace: str) -> Iterator[str]:

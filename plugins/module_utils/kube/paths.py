@@ -112,7 +112,7 @@ def _field_paths(fields: Mapping[str, Any], at: str) -> Iterator[str]:
         if kind == "f":
             path = f"{at}.{rest}" if at else rest
         elif kind == "k":
-            path = f"{at}[{'/'.join(_text(value) for _, value in sorted(json.loads(rest).items()))}]"
+            path = f"{at}[{'/'.join(_text(value) for _name, value in sorted(json.loads(rest).items()))}]"
         elif kind == "v":
             path = f"{at}[{_text(json.loads(rest))}]"
         else:

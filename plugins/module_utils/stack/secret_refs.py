@@ -73,7 +73,7 @@ class Stored:
 
 
 GivenSecrets = Mapping[tuple[str, str, str], Given]  # (component, source, name) -> it
-ReadStored = Callable[[Sequence[Stored]], Mapping[Stored, Secret | str]]  # text: why it cannot be read
+ReadStored = Callable[[Sequence[Stored]], Mapping[Stored, "Secret | str"]]  # text: why it cannot be read
 
 
 def _checksum(body: str) -> str:
