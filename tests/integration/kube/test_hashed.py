@@ -136,6 +136,20 @@ def test_the_old_object_stays_as_long_as_a_workload_holds_it_also_after_a_kill(c
     assert cluster.apply(wanted, prune=True).changed is False
 
 
+def test_a_rollout_that_fails_leaves_the_old_object_to_the_old_pods(cluster: Cluster) -> None:
+    cluster.apply(described(cluster, HASHED, BACKEND))
+    outcome = cluster.converge(described(cluster, DEBUG, BACKEND.replace("pause:1", "pause:no-such-tag")))
+    assert "ImagePullBackOff" in str(outcome.error)
+    assert config_maps(cluster) == sorted([INFO_NAME, DEBUG_NAME])
+    pods = json.loads(cluster.kubectl("get", "pods", "--selector=app=backend", "--output=json"))["items"]
+    serving = [pod for pod in pods if pod["status"]["phase"] == "Running"]
+    assert [pod["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"] for pod in serving] == [INFO_NAME]
+    good = described(cluster, DEBUG, BACKEND)
+    cluster.apply(good)
+    assert (config_maps(cluster), told_by(cluster)) == ([DEBUG_NAME], DEBUG_NAME)
+    assert cluster.apply(good, prune=True).changed is False
+
+
 def test_what_others_do_to_it_is_mended_in_place(cluster: Cluster) -> None:
     raws = described(cluster, HASHED)
     cluster.apply(raws)
