@@ -117,8 +117,7 @@ class Planner:
         """None where the way to it does not exist yet: then a kind proposes offline."""
         if not group.via:
             return self.sessions.api(group.cls, group.location, "", None)
-        change = self.changes.get(group.via)
-        if change is not None and change.action in ("create", "replace"):
+        if self._is_made_anew(group.via):
             return None
         connection = self.reader.connection(group.via, self.snapshot)
         if connection is None:
@@ -133,10 +132,15 @@ class Planner:
         if not candidates and meta.moved_from:
             candidates = self.snapshot.at(meta.moved_from, meta.owner)
         live, rest = choose_live(resolved, [seen.live for seen in candidates])
+        gone = self._is_made_anew(meta.via)  # what lies in it goes with it, and is made again in its successor
         with self.lock:
             self.matched.update(seen.live.id for seen in candidates)
-            self.leftovers.extend(seen for seen in candidates if seen.live in rest)
-        return live
+            self.leftovers.extend(seen for seen in candidates if seen.live in rest and not gone)
+        return None if gone else live
+
+    def _is_made_anew(self, via: str) -> bool:
+        change = self.changes.get(via)
+        return change is not None and change.action in ("create", "replace")
 
     def outlook_of(self, reference: Reference) -> Any:
         """What a reference will be once its resource is done: known, or Unknown."""

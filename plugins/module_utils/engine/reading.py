@@ -12,8 +12,10 @@ from .calls import Calls
 from .description import Description
 from .errors import ApiError, Unreadable
 from .names import physical_name
+from .plan import choose_live
 from .resource import Live, Provider, Resource, Scope
 from .runtime import Runtime, side_by_side
+from .values import Reference, Unknown, resolve
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,20 @@ class Reader:
         except ApiError as error:  # whatever the reason: not seen is never taken for absent
             return Snapshot({group: []}, unreadable={group: str(replace(error, resource="")).rstrip(".")})
 
+    def _chosen(self, address: str, lives: Sequence[Live], snapshot: Snapshot) -> Live | None:
+        """Of several with one address (a replacement was cut off) the one that the plan will choose, too."""
+        resource = self._description.resources.get(address)
+        if resource is None or len(lives) < 2:
+            return next(iter(lives), None)
+
+        def lookup(reference: Reference) -> Any:
+            found = [seen.live for owner in self._stack.all for seen in snapshot.at(reference.address, owner)]
+            if len(found) != 1:
+                return Unknown(str(reference))
+            return found[0].id if reference.output == "id" else found[0].outputs.get(reference.output)
+
+        return choose_live(resource.with_values(resolve(resource.values(), lookup)), lives)[0]
+
     def connection(self, via: str, snapshot: Snapshot) -> Mapping[str, Any] | None:
         """The outputs of the live resource through which an API is reached; None while it is not there (yet).
 
@@ -193,8 +209,8 @@ class Reader:
             if group.label == via.partition("/")[0]:
                 raise Unreadable(operation=f"connect through {via}", code="Unreadable", message=reason)
         for owner in sorted(self._stack.all):
-            for seen in snapshot.at(via, owner):
-                if seen.live.readiness.state == "ready":
-                    return {**seen.live.outputs, "id": seen.live.id}
+            live = self._chosen(via, [seen.live for seen in snapshot.at(via, owner)], snapshot)
+            if live is not None:
+                return {**live.outputs, "id": live.id} if live.readiness.state == "ready" else None
         found = snapshot.existing.get(via)
         return {**found.outputs, "id": found.id} if found else None

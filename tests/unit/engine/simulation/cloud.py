@@ -37,6 +37,8 @@ class Thing:
     foreign: list[Any] = field(default_factory=list)
     gone: bool = False
     maker: str = "run"
+    host: str = ""  # the thing that it lies in and is reached through
+    changer: str = ""  # whose update came last
     history: list[tuple[float, dict[str, Any], dict[str, Any] | None, bool]] = field(default_factory=list)
 
 
@@ -57,7 +59,7 @@ class Faults:
 class Cloud:
     """The objects of every kind, the stacks' stores, and the log of calls."""
 
-    def __init__(self, hub: Hub, unique: frozenset[str], slow: dict[str, float]) -> None:
+    def __init__(self, hub: Hub, unique: frozenset[str], slow: dict[str, float], busy: dict[str, float]) -> None:
         self.hub = hub
         self.things: dict[str, Thing] = {}
         self.store: dict[str, str] = {}
@@ -68,6 +70,7 @@ class Cloud:
         self.tokens: dict[tuple[str, str], str] = {}
         self._unique = unique
         self._slow = slow
+        self._busy = busy  # kind -> about how long it is not ready after an update, and takes no other
         self._ids = itertools.count(1)
 
     # -- what every call goes through ---------------------------------------------------------------------------
@@ -139,19 +142,31 @@ class Cloud:
             self.hits["lagging read"] += 1
         return seen
 
-    def list(self, kind: str) -> list[dict[str, Any]]:
+    def _reach(self, host: str) -> None:
+        """Things inside a host are reached through it: while it is there, and once it is ready."""
+        if not host:
+            return
+        if self.things[host].gone:
+            raise ApiError("Connect", "Unreachable", f"{host} is gone")
+        if self.things[host].ready_at > self.hub.now:
+            raise Violation(f"a call through {host}, which is not ready")
+        self.hits["through another"] += 1
+
+    def list(self, kind: str, host: str = "") -> list[dict[str, Any]]:
         with self.call(f"List{kind}", write=False):
+            self._reach(host)
             if self.faults.deny_read == kind:
                 self.hits["denied read"] += 1
                 raise ApiError(f"List{kind}", "AccessDenied", "not allowed", Category.DENIED)
             shown = []
             for thing in self.things.values():
-                if thing.kind == kind and (seen := self._as_seen(thing)) is not None:
+                if (thing.kind, thing.host) == (kind, host) and (seen := self._as_seen(thing)) is not None:
                     shown.append(self._answer(thing, *seen))
         return shown
 
-    def get(self, thing_id: str) -> dict[str, Any] | None:
+    def get(self, thing_id: str, host: str = "") -> dict[str, Any] | None:
         with self.call("Get", write=False):
+            self._reach(host)
             thing = self.things.get(thing_id)
             seen = self._as_seen(thing) if thing is not None else None
         return self._answer(thing, *seen) if thing is not None and seen is not None else None
@@ -214,17 +229,31 @@ class Cloud:
         self, thing_id: str, fields: dict[str, Any], refs: set[str] | None, marks: Any, *, stack: str, address: str
     ) -> None:
         with self.call("Update", write=True):
-            self._write("update", thing_id.rpartition("-")[0], address, stack)
+            self._write("update", address.partition("/")[0], address, stack)
             thing = self.things.get(thing_id)
             if thing is None or thing.gone:
                 raise ApiError("Update", "NotFound", thing_id, Category.ABSENT)
-            thing.fields.update(copy.deepcopy(fields))
+            self._reach(thing.host)
             if refs is not None:
                 self._check_refs(thing.kind, address, refs - thing.refs)
-                thing.refs = refs
+            self._keep_busy(thing)
+            thing.fields.update(copy.deepcopy(fields))
+            thing.refs = thing.refs if refs is None else refs
             if marks is not None:
                 thing.marks = dict(marks)
             self._record(thing)
+
+    def _keep_busy(self, thing: Thing) -> None:
+        """Some kinds take one update at a time."""
+        if thing.kind not in self._busy:
+            return
+        process = self.hub.current.name
+        if thing.ready_at > self.hub.now:
+            if thing.changer == process and not self.faults.lose_answer:  # else it may be the same request again
+                raise Violation(f"{process} updated {thing.id} before its own update was done")
+            raise ApiError("Update", "Busy", thing.id, Category.WAIT)
+        thing.changer = process
+        thing.ready_at = self.hub.now + self._busy[thing.kind] * (0.5 + self.hub.random.random())
 
     def _holds(self, user: Thing, used: Thing) -> bool:
         """Does `user` keep `used` from going? What has to go before its successor comes can only be held for good."""
@@ -236,7 +265,7 @@ class Cloud:
 
     def delete(self, thing_id: str, *, stack: str, address: str) -> None:
         with self.call("Delete", write=True):
-            self._write("delete", thing_id.rpartition("-")[0], address, stack)
+            self._write("delete", address.partition("/")[0], address, stack)
             thing = self.things.get(thing_id)
             if thing is None or thing.gone:
                 raise ApiError("Delete", "NotFound", thing_id, Category.ABSENT)
@@ -248,8 +277,31 @@ class Cloud:
                 raise ApiError("Delete", "DependencyViolation", f"{users} use it", Category.WAIT)
             if users:
                 raise Violation(f"{address} ({thing_id}) was deleted while {users} use it")
-            thing.gone = True
+            self._reach(thing.host)
+            for one in (thing, *(inner for inner in self._there() if inner.host == thing.id)):
+                one.gone = True
+                self._record(one)
+
+    # -- objects inside a host ----------------------------------------------------------------------------------
+    def put(
+        self, kind: str, host: str, name: str, fields: dict[str, Any], marks: dict[str, Any], *, verb: str = "create"
+    ) -> None:
+        """Makes the object of this name what it should be, new or not: doing it twice does no harm."""
+        address = str(marks["address"])
+        with self.call(f"Put{kind}", write=True):
+            self._write(verb, kind, address, str(marks["stack"]))
+            self._reach(host)
+            thing = self.things.get(inner_id(host, name))
+            if thing is None or thing.gone:
+                thing = Thing(inner_id(host, name), kind, name, {}, marks, set(), self.hub.now, host=host)
+                self.things[thing.id] = thing
+            thing.fields, thing.marks = copy.deepcopy(fields), dict(marks)
             self._record(thing)
+
+
+def inner_id(host: str, name: str) -> str:
+    """The key of an object inside a host; its own API knows it by its name alone."""
+    return f"{host}|{name}"
 
 
 class CloudStore:

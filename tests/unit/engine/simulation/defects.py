@@ -38,6 +38,28 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "if type(resource).creates_whole or change.mark is None:",
         "if True:",
     ),
+    "no read after an update": (
+        "apply.py",
+        "live, rest = self._taken(change, resource, sent, frozenset(later))",
+        "return live",
+    ),
+    "what lies in something that is replaced stays behind": (
+        "planning.py",
+        "return None if gone else live",
+        "return live",
+    ),
+    "a leftover is taken for the way in": (
+        "reading.py",
+        "return choose_live(resource.with_values(resolve(resource.values(), lookup)), lives)[0]",
+        "return lives[0]",
+    ),
+    "the way into what was replaced is kept": (
+        "apply.py",
+        "self._planner.sessions.forget(change.address)",
+        "pass",
+    ),
+    "nothing is finished": ("operations.py", "type(change.resource).finishes()", "False"),
+    "it is finished before the deletes": ("operations.py", 'if op.verb != "finish"}', 'if op.verb == "do"}'),
     "prune takes components that were not described": (
         "planning.py",
         "and seen.live.component in self.options.complete",

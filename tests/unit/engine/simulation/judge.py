@@ -36,6 +36,14 @@ def judge_world(cloud: Cloud, raws: dict[str, Raw], stack: str) -> None:
         judge_thing(by_address[address][0], address, raw, ids, stack)
 
 
+def judge_record(cloud: Cloud) -> None:
+    """After a run that wrote through a host, its record names its pods and no others."""
+    pods = {thing.name for thing in own_things(cloud) if thing.kind == "pod.pod"}
+    for thing in own_things(cloud):
+        if thing.kind == "pod.record" and set(thing.fields["members"]) != pods:
+            raise Violation(f"{thing.id} names {thing.fields['members']}, there are {sorted(pods)}")
+
+
 def judge_single(cloud: Cloud) -> None:
     """No address exists twice, right after a run that said it succeeded and could see everything."""
     addresses = Counter((thing.marks or {}).get("address") for thing in own_things(cloud))
@@ -58,6 +66,10 @@ def judge_thing(thing: Thing, address: str, raw: Raw, ids: dict[str, str], stack
     wanted: set[str] = {ids[used] for used in raw.fields.get("uses", ())}
     if "uses" in raw.fields and set(fields.get("uses") or ()) != wanted:
         raise Violation(f"{address}.uses is {fields.get('uses')}, described {sorted(wanted)}")
+    if "via" in raw.fields and thing.host != ids[raw.fields["via"]]:
+        raise Violation(f"{address} lies in {thing.host}, described {raw.fields['via']}")
+    if not set(raw.fields.get("members", ())) <= set(fields.get("members", ())):
+        raise Violation(f"{address} names {fields.get('members')}, described {raw.fields['members']}")
     if "inside" in raw.fields and fields.get("inside") != ids[raw.fields["inside"]]:
         raise Violation(f"{address} lies in {fields.get('inside')}, described {raw.fields['inside']}")
     judge_text(address, raw, fields, ids)
@@ -112,7 +124,10 @@ def judge_kept(cloud: Cloud, kept: dict[str, tuple[str, Any]]) -> None:
 
 
 def is_used(cloud: Cloud, thing: Thing) -> bool:
-    return any(thing.id in other.refs or thing.id in str(other.fields.get("text")) for other in own_things(cloud))
+    return thing.kind == "pod.record" or any(
+        thing.id in (*other.refs, other.host) or thing.id in str(other.fields.get("text"))
+        for other in own_things(cloud)
+    )
 
 
 def drift(cloud: Cloud, rng: Any) -> list[str]:

@@ -14,9 +14,11 @@ from engine.values import UNSET, Unset
 
 from .cloud import Cloud
 
-ANY = ("sim.net", "sim.base", "sim.named", "sim.seen", "sim.zone", "sim.slow", "sim.rules", "sim.scaled")
+ANY = ("sim.net", "sim.base", "sim.named", "sim.seen", "sim.zone", "sim.slow", "sim.rules", "sim.scaled", "sim.turns")
 
-UNIQUE = frozenset({"sim.named", "sim.seen", "sim.zone", "sim.slow", "sim.rules", "sim.scaled"})
+UNIQUE = frozenset(
+    {"sim.named", "sim.seen", "sim.zone", "sim.slow", "sim.rules", "sim.scaled", "sim.turns", "sim.host"}
+)
 
 
 class SimApi:
@@ -111,9 +113,14 @@ class SimResource(Resource):
         )
         return str(thing_id)
 
-    def update(self, api: SimApi, live: Live, change: Any) -> None:
-        marks = marks_of(change.mark) if "marks" in change.fields or live.adopt else None
-        fields = {k: after for k, (_, after) in change.fields.items() if k != "marks"}
+    def update(self, api: SimApi, live: Live, change: Any) -> Iterable[str] | None:
+        self.send(api, live, change, change.fields)
+        return None
+
+    def send(self, api: SimApi, live: Live, change: Any, names: Iterable[str]) -> None:
+        """One update with the fields called `names`."""
+        marks = marks_of(change.mark) if "marks" in names or live.adopt else None
+        fields = {name: change.fields[name][1] for name in names if name != "marks"}
         if "entries" in fields:
             fields["entries"] = self.values()["entries"]
         refs = refs_of(self.values())
@@ -209,8 +216,31 @@ class Scaled(SimResource):
     version: str | Unset = attr("major version", version_prefix=True, default=UNSET)
 
 
-KINDS: dict[str, type[SimResource]] = {cls.kind: cls for cls in (Net, Base, Named, SeenName, Zone, Slow, Rules, Scaled)}
-SLOW = {"sim.slow": 120.0, "sim.scaled": 20.0}
+@dataclass(frozen=True, kw_only=True)
+class Turns(SimResource):
+    """Takes one kind of change at a time, and is busy with it for a while."""
+
+    kind = "sim.turns"
+
+    def update(self, api: SimApi, live: Live, change: Any) -> Iterable[str]:
+        first, *others = sorted(change.fields)
+        self.send(api, live, change, [first])
+        return others
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host(SimResource):
+    """What other things lie in and are reached through, like a cluster."""
+
+    kind = "sim.host"
+    ready_timeout_s = 900.0
+
+
+KINDS: dict[str, type[SimResource]] = {
+    cls.kind: cls for cls in (Net, Base, Named, SeenName, Zone, Slow, Rules, Scaled, Turns)
+}
+SLOW = {"sim.slow": 120.0, "sim.scaled": 20.0, "sim.host": 60.0}
+BUSY = {"sim.turns": 15.0}
 
 
 class SimProvider:
@@ -222,10 +252,10 @@ class SimProvider:
         self._cloud = cloud
 
     def kind(self, name: str) -> type[Resource] | None:
-        return KINDS.get(name)
+        return Host if name == Host.kind else KINDS.get(name)
 
     def kinds(self) -> Iterable[str]:
-        return KINDS
+        return [*KINDS, Host.kind]
 
     def open(self, location: str, connection: Mapping[str, Any] | None, calls: Calls) -> SimApi:
         return SimApi(self._cloud, calls)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.calls import Patience
-from engine.description import Description, Raw, describe
+from engine.description import Raw, describe
 from engine.lease import Process as Holder
 from engine.run import Engine, Options, Outcome, Stack
 from engine.values import Reference, references_in
 
 from .cloud import Cloud, CloudStore, Faults, Violation, living
-from .kinds import KINDS, SLOW, UNIQUE, SimProvider
+from .inner import HOST, RECORD, PodProvider
+from .kinds import BUSY, KINDS, SLOW, UNIQUE, SimProvider
 from .virtual import Hub, Process, VirtualRuntime
 
 STACK = "prod"
@@ -37,7 +38,7 @@ class Story:
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
         self.hub = Hub(self.seed)
-        self.cloud = Cloud(self.hub, UNIQUE, SLOW)
+        self.cloud = Cloud(self.hub, UNIQUE, SLOW, BUSY)
 
     # -- runs ---------------------------------------------------------------------------------------------------
     def engine(
@@ -50,7 +51,7 @@ class Story:
         complete: tuple[str, ...] = COMPONENTS,
     ) -> Engine:
         runtime = VirtualRuntime(self.hub, process)
-        provider = SimProvider(self.cloud)
+        providers = [SimProvider(self.cloud), PodProvider(self.cloud)]
         options = Options(
             version="sim",
             prune=prune,
@@ -59,11 +60,12 @@ class Story:
             complete=frozenset(complete),
             narrowed=complete != COMPONENTS,
             consistency_s=10.0,
+            vias={"pod": HOST},
         )
         return Engine(
-            description=described(raws, provider),
+            description=describe(raws.values(), providers),
             stack=Stack(STACK),
-            providers=[provider],
+            providers=providers,
             stores=lambda stack: CloudStore(self.cloud, stack),
             runtime=runtime,
             emit=lambda event: None,
@@ -116,10 +118,6 @@ def outcome_of(process: Process) -> Any:
     return process.result
 
 
-def described(raws: dict[str, Raw], provider: SimProvider) -> Description:
-    return describe(raws.values(), [provider])
-
-
 # -- descriptions -----------------------------------------------------------------------------------------------
 def graph_size(rng: random.Random) -> int:
     chance = rng.random()
@@ -135,7 +133,29 @@ def random_graph(rng: random.Random) -> dict[str, Raw]:
     for number in range(graph_size(rng)):
         kind = rng.choice(kinds)
         raws[f"{kind}/n{number}"] = node(rng, kind, f"n{number}", list(raws))
-    return raws
+    return hosted(rng, raws) if rng.random() < 0.3 else raws
+
+
+def hosted(rng: random.Random, raws: dict[str, Raw]) -> dict[str, Raw]:
+    """`raws` with a host, a record in it, and a few pods; the pods come first, so that all may go together."""
+    found: dict[str, Raw] = {}
+    for number in range(rng.randint(1, 4)):
+        fields: dict[str, Any] = {"fixed": f"f{rng.randint(0, 2)}", "size": rng.randint(1, 9)}
+        if rng.random() < 0.3:
+            fields["text"] = f"http://{Reference(rng.choice(list(raws)), 'endpoint').marker()}/x"
+        fields |= {"via": HOST, "depends_on": [RECORD]}
+        found[f"pod.pod/p{number}"] = Raw(f"pod.pod/p{number}", fields, rng.choice(COMPONENTS), STACK, "simulation")
+    record = Raw(RECORD, {"members": [], "via": HOST}, rng.choice(COMPONENTS), STACK, "simulation")
+    host = Raw(HOST, {"fixed": f"f{rng.randint(0, 2)}"}, rng.choice(COMPONENTS), STACK, "simulation")
+    return recorded({**found, RECORD: record, HOST: host, **raws})
+
+
+def recorded(raws: dict[str, Raw]) -> dict[str, Raw]:
+    """`raws` with a record that names the pods among them."""
+    if RECORD not in raws:
+        return raws
+    members = [f"{STACK}-{address.partition('/')[2]}" for address in raws if address.startswith("pod.pod/")]
+    return raws | {RECORD: replace(raws[RECORD], fields={**raws[RECORD].fields, "members": members})}
 
 
 def node(rng: random.Random, kind: str, name: str, earlier: list[str]) -> Raw:
@@ -162,12 +182,17 @@ def node(rng: random.Random, kind: str, name: str, earlier: list[str]) -> Raw:
     return Raw(f"{kind}/{name}", fields, rng.choice(COMPONENTS), STACK, "simulation")
 
 
+def direct_needs(raw: Raw) -> list[str]:
+    """The addresses that a resource names, besides those in its text."""
+    fields = raw.fields
+    single = [fields[name] for name in ("inside", "via") if fields.get(name)]
+    return [*fields.get("uses", ()), *fields.get("depends_on", ()), *single]
+
+
 def users_of(raws: dict[str, Raw], address: str) -> list[str]:
-    found = []
-    for other, raw in raws.items():
-        if address in [*raw.fields.get("uses", ()), raw.fields.get("inside")] or address in raw.fields.get("text", ""):
-            found.append(other)
-    return found
+    return [
+        other for other, raw in raws.items() if address in direct_needs(raw) or address in raw.fields.get("text", "")
+    ]
 
 
 def changed_graph(rng: random.Random, before: dict[str, Raw], live_protected: set[str]) -> dict[str, Raw]:
@@ -178,12 +203,13 @@ def changed_graph(rng: random.Random, before: dict[str, Raw], live_protected: se
         chance = rng.random()
         if chance < 0.12 and not users_of(raws, address) and address not in live_protected:
             del raws[address]
-        elif chance < 0.3 and not raw.fields.get("protect"):
+        elif chance < 0.3 and "fixed" in raw.fields and not raw.fields.get("protect"):
             raws[address] = Raw(
                 address, {**raw.fields, "fixed": f"g{rng.randint(0, 2)}"}, raw.component, STACK, raw.source
             )
-        elif chance < 0.45:
-            raws[address] = Raw(address, {**raw.fields, "size": 77, "note": None}, raw.component, STACK, raw.source)
+        elif chance < 0.45 and "fixed" in raw.fields:
+            cleared = {} if address.startswith("pod.") else {"note": None}
+            raws[address] = Raw(address, {**raw.fields, "size": 77, **cleared}, raw.component, STACK, raw.source)
         elif chance < 0.5:
             raws[address] = Raw(address, raw.fields, rng.choice(COMPONENTS), STACK, raw.source)
         elif chance < 0.55 and raw.fields.get("uses"):
@@ -192,7 +218,9 @@ def changed_graph(rng: random.Random, before: dict[str, Raw], live_protected: se
             )
     for number in range(rng.randint(0, 3)):
         kind = rng.choice(list(KINDS))
-        raws[f"{kind}/m{number}"] = node(rng, kind, f"m{number}", [a for a in raws if a in before])
+        raws[f"{kind}/m{number}"] = node(
+            rng, kind, f"m{number}", [a for a in raws if a in before and not a.startswith(("pod.", "sim.host/"))]
+        )
     for address in protected_chain(before, live_protected):
         raws[address] = before[address]
     return completed(raws, before)
@@ -200,11 +228,11 @@ def changed_graph(rng: random.Random, before: dict[str, Raw], live_protected: se
 
 def completed(raws: dict[str, Raw], before: dict[str, Raw]) -> dict[str, Raw]:
     """Whatever is still referred to comes back."""
-    needed = [a for raw in raws.values() for a in [*raw.fields.get("uses", ()), raw.fields.get("inside")] if a]
+    needed = [address for raw in raws.values() for address in direct_needs(raw)]
     needed += [ref.address for raw in raws.values() for ref in references_in(raw.fields.get("text", ""))]
     missing = [address for address in needed if address not in raws]
     if not missing:
-        return raws
+        return recorded(raws)
     return completed(raws | {address: before[address] for address in missing}, before)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -12,9 +13,9 @@ from engine.plan import Plan
 from engine.run import Outcome
 
 from .cloud import Cloud, Faults, Thing, Violation
-from .judge import drift, judge_kept, judge_single, judge_world, others_at_work, own_things
-from .kinds import KINDS, SimProvider
-from .scenario import STACK, Story, changed_graph, completed, outcome_of, random_graph, users_of
+from .judge import drift, judge_kept, judge_record, judge_single, judge_world, others_at_work, own_things
+from .kinds import BUSY, KINDS, SLOW, SimProvider
+from .scenario import STACK, Story, changed_graph, completed, direct_needs, outcome_of, random_graph, users_of
 
 EXCUSED = (LockHeld, LeaseLost, ApplyFailed, PlanMoved, Refused, Unreadable)
 
@@ -97,14 +98,17 @@ def chapter_clean(story: Story, raws: dict[str, Raw]) -> None:
 
 def longest_path(raws: dict[str, Raw]) -> float:
     """An upper bound of the time that the longest chain needs: 1.5 times the kinds' durations, plus calls."""
-    cost = {"sim.slow": 1.5 * 120.0 + 8.0, "sim.scaled": 1.5 * 20.0 + 8.0}
-    length: dict[str, float] = {}
-    for address, raw in raws.items():
+    cost = {kind: 1.5 * seconds + 8.0 for kind, seconds in (SLOW | BUSY).items()}
+
+    @functools.cache
+    def length_of(address: str) -> float:
+        raw = raws[address]
         text = raw.fields.get("text", "")
-        needs = [*raw.fields.get("uses", ()), raw.fields.get("inside"), *(a for a in raws if f"({a}|" in text)]
-        before = max((length[need] for need in needs if need), default=0.0)
-        length[address] = before + cost.get(raw.address.partition("/")[0], 3.0)
-    return max(length.values())
+        needs = [*direct_needs(raw), *(a for a in raws if f"({a}|" in text)]
+        before = max((length_of(need) for need in needs), default=0.0)
+        return before + cost.get(address.partition("/")[0], 3.0)
+
+    return max(map(length_of, raws))
 
 
 def chapter_faults(story: Story, raws: dict[str, Raw]) -> None:
@@ -165,9 +169,12 @@ def excuse(process: Any) -> None:
 
 def settle(story: Story, raws: dict[str, Raw]) -> None:
     """A quiet run brings everything to the description; the one after it has nothing to do."""
-    story.settled(raws)
+    outcome = story.settled(raws)
     judge_world(story.cloud, raws, STACK)
     judge_foreign(story.cloud)
+    if any(address.startswith("pod.") for address in outcome.applied.done):
+        judge_record(story.cloud)
+        story.hits["record judged"] += 1
     before = len(story.cloud.writes)
     outcome = story.settled(raws)
     if outcome.changed or len(story.cloud.writes) != before:
