@@ -24,6 +24,7 @@ from .template_lines import line_naming
 ENCODINGS = ("none", "base64")
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+/[^()|\s]+")
 _OUTPUT = re.compile(r"[A-Za-z0-9_]+")
+_VERSION = re.compile(r"[A-Za-z0-9 _.:/=+@-]{0,128}")  # what a tag can hold, where versions are noted
 _NAMES = {
     secret_refs.SECRETS_MANAGER: re.compile(r"[A-Za-z0-9/_+=.@!:-]{1,2048}"),
     secret_refs.ENVIRONMENT: re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
@@ -116,6 +117,8 @@ def _misused_secret(name: Any, source: Any, key: Any, stage: Any, version: Any, 
         return f"secret_ref wants the name of {wanted.get(source, 'a variable')}, not {name!r}."
     if not all(isinstance(part, (str, int)) for part in (key, stage, version)):
         return "key, version_stage and version of secret_ref are text."
+    if not _VERSION.fullmatch(str(version)):
+        return f"version of secret_ref has up to 128 letters, digits, spaces and . : / = + @ - _, unlike {version!r}."
     if source == secret_refs.SECRETS_MANAGER and version:
         return "Secrets Manager says itself which version a secret has: leave version out, or choose a version_stage."
     if source != secret_refs.SECRETS_MANAGER and (key or stage):

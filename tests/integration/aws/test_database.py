@@ -101,6 +101,12 @@ def test_a_given_master_password_is_set_at_creation_and_again_when_its_secret_ha
     assert sent("a plain one says no version") == ("none []", [])
     action, passwords = sent(Secret("second-password", "v2"))
     assert (action, len(passwords)) == ("update ['master_password']", 1)
+    # The version is noted last: a run that was killed in between sets the password again.
+    writes = [call["operation"] for call in world.account.calls() if call["write"]]
+    assert writes.index("ModifyDBInstance") < max(n for n, name in enumerate(writes) if name == "AddTagsToResource")
+    assert (
+        writes.count("ModifyDBInstance") == 1 and "AddTagsToResource" not in writes[: writes.index("ModifyDBInstance")]
+    )
     assert instance.facts(world.account, "shop-main")["TagList"]["capstan:master-password-version"] == "v2"
 
     assert sent(None) == ("update ['master_password']", [])

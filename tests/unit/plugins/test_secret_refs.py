@@ -8,9 +8,18 @@ from typing import Any
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Description
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import InvalidDescription
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.resource import Meta
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import Reference, Secret
+from ansible_collections.capstan.fullstack.plugins.module_utils.kube.object import kind_class
 from ansible_collections.capstan.fullstack.plugins.module_utils.stack.run import run_stack
-from ansible_collections.capstan.fullstack.plugins.module_utils.stack.secret_refs import Given, SecretRef, Stored
+from ansible_collections.capstan.fullstack.plugins.module_utils.stack.secret_refs import (
+    Given,
+    SecretRef,
+    Stored,
+    with_secrets,
+)
 from ansible_collections.capstan.fullstack.plugins.module_utils.stack.transport import description_text, task_from
 
 from .conftest import Roles
@@ -89,6 +98,7 @@ def test_a_transformed_secret_is_an_error_with_file_and_line(misuse: str, roles:
             "'X' | capstan.fullstack.secret_ref('secretsmanager', version='1')",
             "Secrets Manager says itself which version",
         ),
+        ("'X' | capstan.fullstack.secret_ref('env', version='a|b')", "version of secret_ref has up to 128 letters"),
         ("'X' | capstan.fullstack.secret_ref('env', encode='rot13')", "encode as none or base64, not 'rot13'"),
     ],
 )
@@ -185,6 +195,12 @@ def test_secrets_stand_inside_text_encoded_and_beside_references_that_are_known_
     assert run(bench, node(text.replace("6379", "6380")), check=True)["counts"]["update"] == 1
 
 
+def test_other_text_around_the_same_version_of_a_secret_is_a_change(bench: Bench) -> None:
+    first = run(bench, node(f"redis://:{REDIS.marker()}@cache"))
+    assert first["plan"][1]["fields"]["token"]["after"] == "(secret AWSCURRENT v-1)"
+    assert run(bench, node(f"redis://:{REDIS.marker()}@other"), check=True)["counts"]["update"] == 1
+
+
 @pytest.mark.parametrize(
     ("ref", "kept", "words"),
     [
@@ -221,6 +237,20 @@ def test_a_field_that_nobody_masks_takes_no_secret(bench: Bench) -> None:
     assert result["msg"] == "mem.node/web: note cannot hold a secret, only token can."
     result = run(bench, {"mem.net/main": {"cidr": TOKEN.marker()}}, check=True)
     assert result["msg"] == "mem.net/main: cidr cannot hold a secret, nothing of mem.net can."
+
+
+def test_the_metadata_of_a_kubernetes_object_and_the_names_of_its_fields_take_no_secret() -> None:
+    def problem(**part: Any) -> str:
+        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "b"}, **part}
+        meta = Meta(address="kube.ConfigMap/b/a", component="app")
+        resource = kind_class("kube.ConfigMap")(meta=meta, manifest=manifest)
+        with pytest.raises(InvalidDescription) as caught:
+            with_secrets(Description({meta.address: resource}, {meta.address: frozenset()}), GIVEN, lambda wanted: {})
+        return str(caught.value)
+
+    labels = {"name": "a", "namespace": "b", "labels": {"token": TOKEN.marker()}}
+    assert "labels and annotations cannot hold a secret" in problem(metadata=labels)
+    assert "a secret_ref cannot be the name of a field" in problem(data={TOKEN.marker(): "x"})
 
 
 def test_what_an_api_says_about_a_secret_is_blanked(bench: Bench) -> None:
