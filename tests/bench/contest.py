@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 RUN_LIMIT_S = 900.0
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
@@ -62,8 +62,9 @@ class Logs:
 
 def measured(contestant: Contestant, logs: Logs) -> Taken:
     """One run of it. Raises RunFailed."""
-    mark, offset = logs.mark(), logs.audit.stat().st_size
-    with logs.output.open("w") as log:
+    mark = logs.mark()
+    with logs.output.open("w") as log, logs.audit.open() as audit:
+        audit.seek(0, os.SEEK_END)
         began = time.monotonic()
         process = subprocess.Popen(
             contestant.command,
@@ -75,12 +76,12 @@ def measured(contestant: Contestant, logs: Logs) -> Taken:
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - began
+        kube = kube_calls(lines_since(audit, logs.audit), contestant.kube_user)
     process.returncode = os.waitstatus_to_exitcode(status)
     text = logs.output.read_text()
     if process.returncode:
         raise RunFailed(f"{contestant.title}: exit status {process.returncode}\n{text[-4000:]}")
     aws = [call["write"] for call in logs.aws(mark) if call["account"] == contestant.account]
-    kube = kube_calls(audit_lines(logs.audit, offset), contestant.kube_user)
     calls = [*aws, *kube]
     return Taken(seconds, usage.ru_utime + usage.ru_stime, len(calls), sum(calls), changed_in(text))
 
@@ -90,11 +91,12 @@ def changed_in(output: str) -> int:
     return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", output))
 
 
-def audit_lines(path: Path, offset: int) -> Iterable[str]:
-    """The lines of an audit log from `offset` in bytes."""
-    with path.open() as log:
-        log.seek(offset)
-        yield from log
+def lines_since(log: TextIO, path: Path) -> Iterable[str]:
+    """What was added to `log`, opened from `path`; with its successor when it was rotated meanwhile."""
+    yield from log
+    if os.fstat(log.fileno()).st_ino != path.stat().st_ino:
+        with path.open() as following:
+            yield from following
 
 
 def kube_calls(lines: Iterable[str], user: str) -> list[bool]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bench.contest import Contestant, Logs, RunFailed, Taken, changed_in, kube_calls, measured, table
+from tests.bench.contest import Contestant, Logs, RunFailed, Taken, changed_in, kube_calls, lines_since, measured, table
 from tests.bench.programs import environment_folder
 
 
@@ -66,6 +67,18 @@ def test_a_run_is_measured_with_its_calls_alone(tmp_path: Path) -> None:
     assert (taken.calls, taken.writes, taken.changed) == (3, 2, 4)
     assert 0.01 < taken.processor_s < 60
     assert taken.seconds > 0.01
+
+
+def test_calls_are_counted_on_when_the_audit_log_is_rotated(tmp_path: Path) -> None:
+    audit = tmp_path / "audit.log"
+    audit.write_text("before\n")
+    with audit.open() as log:
+        log.seek(0, os.SEEK_END)
+        with audit.open("a") as more:
+            more.write("one\n")
+        audit.rename(tmp_path / "audit-1.log")
+        audit.write_text("two\n")
+        assert list(lines_since(log, audit)) == ["one\n", "two\n"]
 
 
 def test_a_run_that_fails_says_what_it_printed(tmp_path: Path) -> None:
