@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, Self
 
 from ..engine.errors import Stopped
@@ -22,7 +22,8 @@ _LOOK_S = 0.25
 _PR_SET_PDEATHSIG = 1
 _NUDGE_S = 0.05
 _LISTEN_S = 1.0
-PARENT_DIED = signal.SIGRTMIN  # above SIGTERM: of signals that came together python handles the lowest first
+PARENT_DIED = signal.SIGRTMIN
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 class Lifetime:
@@ -36,9 +37,11 @@ class Lifetime:
         self._grace_s = grace_s
         self._last_words = last_words
         self._stop = threading.Event()
-        self._lock = threading.Lock()
         self._over = threading.Event()
         self._before: dict[int, Any] = {}
+        self._wakeup_before = -1
+        self._hear, self._tell = -1, -1
+        self._watcher = threading.Thread(target=self._watch, name="capstan-lifetime", daemon=True)
         self.signal: int = 0
 
     def __enter__(self) -> Self:
@@ -46,24 +49,28 @@ class Lifetime:
 
         Must be entered in the main thread. SIGKILL as the signal of the parent's death would be simplest, but ansible
         passes a SIGTERM on and then ends itself at once: that would be a kill in the middle of a call. So the parent's
-        death raises a signal that ends this process on the spot unless it is stopping already, and a thread that looks
-        after the parent by itself does the same.
+        death raises a signal that ends this process on the spot unless it is stopping already.
+
+        A thread hears the signals, through a pipe that python's own handler writes to, and looks after the parent:
+        the kernel may give two signals that come together to other threads than the main one, which then sleeps on.
         """
-        handlers = {
-            PARENT_DIED: self._orphaned,
-            signal.SIGTERM: self._asked_to_stop,
-            signal.SIGINT: self._asked_to_stop,
-        }
-        self._before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        self._hear, self._tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup_before = signal.set_wakeup_fd(self._tell, warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _heard_elsewhere) for number in (PARENT_DIED, *_STOPPING)}
         _signal_of_parents_death(int(PARENT_DIED))
-        threading.Thread(target=self._look_after_parent, name="capstan-parent", daemon=True).start()
+        self._watcher.start()
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self._over.set()
+    def __exit__(self, *_: object) -> None:
         _signal_of_parents_death(0)
+        self._over.set()
+        os.write(self._tell, b"\0")
+        self._watcher.join()
+        signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        os.close(self._hear)
+        os.close(self._tell)
 
     def stopping(self) -> bool:
         """Was this run asked to stop?"""
@@ -85,12 +92,11 @@ class Lifetime:
         if self._stop.wait(seconds):
             time.sleep(min(seconds, _NUDGE_S))
 
-    def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:
-        with self._lock:
-            if self._stop.is_set():
-                return
-            self.signal = number
-            self._stop.set()
+    def _asked_to_stop(self, number: int) -> None:
+        if self._stop.is_set():
+            return
+        self.signal = number
+        self._stop.set()
         timer = threading.Timer(self._grace_s, self._give_up)
         timer.daemon = True
         timer.start()
@@ -102,19 +108,35 @@ class Lifetime:
         self._last_words(words)
         os._exit(128 + self.signal)
 
-    def _orphaned(self, *_signal: Any) -> None:
-        """Ends this process unless it is stopping. `may_write` holds back every write from the parent's death on, so
-        there is time to hear a SIGTERM that was sent before, but reached a thread that has not run yet."""
-        if not self._stop.is_set():
-            time.sleep(_LISTEN_S)
-        if not self._stop.is_set():
-            os._exit(128 + signal.SIGKILL)
-
-    def _look_after_parent(self) -> None:
-        while not self._over.wait(_LOOK_S):
+    def _watch(self) -> None:
+        while True:
+            self._listen(_LOOK_S)
+            if self._over.is_set():
+                return
             if os.getppid() != self._parent:
                 self._orphaned()
                 return
+
+    def _listen(self, seconds: float) -> None:
+        """Waits for a signal, and minds those that ask for an end."""
+        if select.select([self._hear], [], [], seconds)[0]:
+            for number in os.read(self._hear, 64):
+                if number in _STOPPING:
+                    self._asked_to_stop(number)
+
+    def _orphaned(self) -> None:
+        """Ends this process unless it is stopping. `may_write` holds back every write from the parent's death on, so
+        there is time to hear a SIGTERM that was sent before, but reached a thread that has not run yet."""
+        deadline = time.monotonic() + _LISTEN_S
+        while not (self._stop.is_set() or self._over.is_set()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                os._exit(128 + signal.SIGKILL)
+            self._listen(left)
+
+
+def _heard_elsewhere(*_: object) -> None:
+    """Python writes to the pipe only for signals that have a handler."""
 
 
 def _signal_of_parents_death(number: int) -> None:

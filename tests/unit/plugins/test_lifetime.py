@@ -95,6 +95,7 @@ def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pair]:
     made.end()
 
 
+@pytest.mark.parametrize("pair", [30.0], indirect=True)
 def test_a_killed_parent_takes_its_worker_along_in_the_middle_of_a_call(pair: Pair) -> None:
     os.kill(pair.parent.pid, signal.SIGKILL)
     assert until(pair.is_over) < 2.0
@@ -169,9 +170,22 @@ def test_a_request_to_stop_that_comes_together_with_the_parents_death_is_heard_f
     ran = alone(
         "os.getppid()",
         f"import threading; signal.pthread_sigmask(signal.SIG_BLOCK, {both}); signal.pthread_kill({me}, PARENT_DIED); "
-        f"signal.pthread_kill({me}, signal.SIGTERM); signal.pthread_sigmask(signal.SIG_UNBLOCK, {both})",
+        f"signal.pthread_kill({me}, signal.SIGTERM); signal.pthread_sigmask(signal.SIG_UNBLOCK, {both}); "
+        "lifetime.sleep(10)",
     )
     assert (ran.returncode, ran.stdout) == (0, "over True\n")
+
+
+def test_a_request_to_stop_is_heard_while_the_main_thread_waits_for_a_lock_and_the_signal_went_to_another() -> None:
+    """The main thread blocks the signal, as if the kernel had chosen another thread for it, and waits without end."""
+    ran = alone(
+        "os.getppid()",
+        "import threading; waits = lambda: (lifetime.sleep(5), print(lifetime.stopping())); "
+        "other = threading.Thread(target=waits); other.start(); "
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}); "
+        "os.kill(os.getpid(), signal.SIGTERM); other.join()",
+    )
+    assert (ran.returncode, ran.stdout) == (0, "True\nover True\n")
 
 
 def test_afterwards_signals_mean_what_they_meant_before() -> None:
