@@ -26,6 +26,10 @@ whole_runs() {
   tests --timeout=900 tests/acceptance tests/torture
 }
 
+far() { # GROUP: how much of what it runs is done
+  if kill -0 "${pids[$1]}" 2> /dev/null; then echo "$1 $(grep -aoE '[0-9]+%' "$logs/$1" | tail -n1)"; else echo "$1 ended"; fi
+}
+
 groups=(engine_and_service page_and_aws pods whole_runs)
 failed=()
 declare -A pids
@@ -37,7 +41,7 @@ began=$SECONDS
 for group in "${groups[@]}"; do
   while kill -0 "${pids[$group]}" 2> /dev/null; do
     for _ in {1..16}; do kill -0 "${pids[$group]}" 2> /dev/null && sleep 0.5; done
-    printf '%5d s  %s\n' $((SECONDS - began)) "$(tail -qn1 "$logs"/* | cut -c1-60 | tr '\n' ' ')"
+    printf '%5d s ' $((SECONDS - began)); for each in "${groups[@]}"; do printf ' %s' "$(far "$each")"; done; echo
   done
   wait "${pids[$group]}" || failed+=("$group")
   echo "==> $group"

@@ -23,6 +23,16 @@ from .kube_gate import KubeGate, control
 ROOT = Path(__file__).parents[2]
 API_SERVER = ("10.77.0.1", 16443)
 RUN_LIMIT_S = 300.0
+# Many arenas fit on one node: little is reserved, and a slow start on a busy machine is no reason to scale out.
+SMALL: Mapping[str, Any] = {
+    "frontend_service_type": "ClusterIP",
+    "frontend_node_port": 0,
+    "backend_cpu_request": "10m",
+    "frontend_cpu_request": "10m",
+    "redis_cpu_request": "10m",
+    "backend_target_cpu_percent": 5000,
+    "frontend_target_cpu_percent": 5000,
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ class Arena:
             **(environment or {}),
         }
         given.pop("KUBECONFIG", None)
-        own = {"stack_name": self.stack, "frontend_service_type": "ClusterIP", "frontend_node_port": 0}
+        own = {"stack_name": self.stack, **SMALL}
         extra = json.dumps({**(own if inventory == "inventories/sandbox" else {}), **(variables or {})})
         command = ["ansible-playbook", "-i", inventory, "playbooks/site.yml", "-e", extra, *arguments]
         log = (self._folder / f"run-{self._runs}.log").open("w")
