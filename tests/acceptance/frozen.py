@@ -27,8 +27,10 @@ class Holder:
         world.aws.fault("barrier_before", {"operation": "CreateVpc"})
         self._process: subprocess.Popen[str] = world.start(variables=NETWORK)
         self._name, self._number = world.run_name, world.runs
-        waiting = world.aws.waiting(60.0)
-        assert waiting, f"the run never came to the call\n{world.output()}"
+        waiting = world.aws.waiting(120.0)
+        if not waiting:
+            self.kill()
+            raise AssertionError(f"the run never came to the call\n{world.output()}")
         self._call = waiting[0]["n"]
         self._since = 0.0
 

@@ -49,7 +49,9 @@ class Ran:
         return [each for each in self.writes if each not in {"PutParameter", "DeleteParameter"}]
 
     def of(self, address: str) -> dict[str, Any]:
-        return next(each for each in self.plan if each["address"] == address)
+        found = [each for each in self.plan if each["address"] == address]
+        assert found, f"the plan says nothing of {address}\n{self.out}"
+        return found[0]
 
 
 class World(Arena):
