@@ -45,12 +45,13 @@ torture: ## kill the playbook at every API call, before and after (hours)
 	@$(ROOT) $(BIN)/python -m sandbox up --with-applications
 	@CAPSTAN_TORTURE=all $(ROOT) $(BIN)/python -m pytest -s tests/torture
 
-lint: ## style, types, playbooks
+lint: ## style, types, playbooks, the page; ansible-test's sanity checks
 	@sandbox/bootstrap.sh --tests
-	@ruff check .
-	@mypy sandbox plugins tests/unit tests/torture
-	@MYPYPATH=app/backend mypy app/backend/backend
+	@tests/lint.sh
+	@app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null
+	@app/frontend/node.sh run check
 	@ansible-lint
+	@tests/sanity.sh
 
 bench: ## times of a run that has nothing to do, as ratios (needs `make up`)
 	@sandbox/bootstrap.sh --tests
