@@ -111,8 +111,8 @@ class Lease:
         self._turn: Mailbox = runtime.mailbox()  # one writer at a time: a late renewal must not undo a release
         self._turn.put("free")
 
-    def acquire(self) -> dict[str, Note]:
-        """Take the lease; returns the journal's unresolved notes. Raises LockHeld when somebody else has it."""
+    def acquire(self) -> dict[str, str]:
+        """Take the lease; returns what was in the store (see `notes_in`). Raises LockHeld when somebody else has it."""
         entries = self._store.entries()
         top = holder_of(entries)
         if top is not None and not self._is_free(top):
@@ -132,7 +132,7 @@ class Lease:
         for key in entries:
             if key.startswith(_LOCK):
                 self._store.remove(key)
-        return notes_in(entries)
+        return entries
 
     def _is_free(self, top: Holder) -> bool:
         return top.released or top.until + SAFE_S < self._runtime.wall() or self._is_dead(top.process)

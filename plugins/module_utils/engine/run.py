@@ -11,7 +11,7 @@ from .calls import Calls, Patience
 from .description import Description
 from .errors import ApplyFailed, CapstanError, Refused, UnreadablePlan
 from .events import Emit, Event
-from .lease import Lease, Note, Process, Store
+from .lease import Lease, Note, Process, Store, notes_in
 from .operations import deadlock
 from .plan import Plan, gaps_of
 from .planning import Options, Planner
@@ -127,7 +127,6 @@ class Engine:
             return self._outcome(plan, self._idle(planner))
         if not plan.writes:
             return self._outcome(plan, self._apply(plan, planner))
-        self._keep_used_platform()
         try:
             notes = self._acquire(plan)
             self._register()
@@ -172,17 +171,19 @@ class Engine:
         notes: dict[str, Note] = {}
         for stack in sorted(stacks):
             lease = Lease(stack, self._stores(stack), self._runtime, self._process, self._is_dead)
-            notes |= lease.acquire()
+            entries = lease.acquire()
             self._leases[stack] = lease
+            notes |= notes_in(entries)
+            if stack == self._stack.platform:
+                self._keep_used_platform(entries)
             self._say("locked", stack)
         return notes
 
     # -- who uses a platform -----------------------------------------------------------------------------------
-    def _keep_used_platform(self) -> None:
-        """A platform goes only when no environment of another inventory is on it any more."""
-        if not self._options.absent or not self._stack.platform or self._stack.shared:
+    def _keep_used_platform(self, entries: Mapping[str, str]) -> None:
+        """A platform goes only when no environment of another inventory is on it any more, as its store says."""
+        if not self._options.absent or self._stack.shared:
             return
-        entries = self._stores(self._stack.platform).entries()
         users = sorted(key.removeprefix(_USERS) for key in entries if key.startswith(_USERS))
         if users:
             raise Refused(

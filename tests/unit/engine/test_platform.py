@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.description import Raw, describe
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import InvalidDescription, Refused
-from ansible_collections.capstan.fullstack.plugins.module_utils.engine.lease import Process
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.lease import Process, holder_of
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.run import Engine, Options, Outcome, Stack
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.runtime import Threads
 
@@ -49,6 +49,8 @@ def test_a_platform_in_use_refuses_to_go_and_lists_who_uses_it() -> None:
     with pytest.raises(Refused, match="prod-platform is still used by dev"):
         account.converge(PLATFORM, NET, absent=True)
     assert sorted(account.cloud.things) == ["net-1", "node-2"]
+    holder = holder_of(account.stores["prod-platform"].entries())
+    assert holder is not None and holder.released
 
 
 def test_a_platform_goes_once_its_environments_are_gone() -> None:

@@ -34,6 +34,8 @@ FAULTS = (
     "denied read",
     "drift",
     "conflict",
+    "through another",
+    "record judged",
 )
 
 
