@@ -2,7 +2,7 @@
 # Every test but the full kill sweep and the sandbox's own life cycle. Groups run side by side, because some compute and
 # others mostly wait for pods; what each printed follows as it ends, with a sign of life in between.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
