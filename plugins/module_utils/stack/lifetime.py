@@ -61,7 +61,7 @@ class Lifetime:
         self._watcher.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         _signal_of_parents_death(0)
         self._over.set()
         os.write(self._tell, b"\0")
@@ -135,7 +135,7 @@ class Lifetime:
             self._listen(left)
 
 
-def _heard_elsewhere(*_: object) -> None:
+def _heard_elsewhere(*_error: object) -> None:
     """Python writes to the pipe only for signals that have a handler."""
 
 
