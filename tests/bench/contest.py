@@ -115,14 +115,14 @@ def kube_calls(lines: Iterable[str], user: str) -> list[bool]:
 def table(results: Mapping[Contestant, list[Taken]]) -> str:
     """The medians as a table of Markdown, each beside the one of its group that is ours."""
     lines = [
-        "| | seconds | range | ours is faster by | processor s | API calls | of them writes | says changed |",
+        "| | seconds | range | times ours | processor s | API calls | of them writes | says changed |",
         "| --- | --: | --- | --: | --: | --: | --: | --: |",
     ]
     for one, runs in results.items():
         seconds = [run.seconds for run in runs]
         median, last = statistics.median(seconds), runs[-1]
         ours = next((each for each in results if each.ours and each.group == one.group), None)
-        ratio = "" if ours in {None, one} else f"{median / statistics.median(t.seconds for t in results[ours]):.1f} x"
+        ratio = "" if ours in {None, one} else f"{median / statistics.median(t.seconds for t in results[ours]):.1f}"
         title = f"**{one.title}**" if one.ours else one.title
         processor = statistics.median(run.processor_s for run in runs)
         lines.append(

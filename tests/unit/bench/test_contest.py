@@ -102,7 +102,7 @@ def test_the_table_has_medians_and_sets_each_beside_ours_of_its_group(tmp_path: 
     ).splitlines()
     assert lines[2:] == [
         "| aws: **site.yml** | 2.50 | 2.00-9.00 |  | 1.00 | 40 | 0 | 0 |",
-        "| aws: amazon.aws | 75.00 | 75.00-75.00 | 30.0 x | 30.00 | 300 | 1 | 1 |",
+        "| aws: amazon.aws | 75.00 | 75.00-75.00 | 30.0 | 30.00 | 300 | 1 | 1 |",
         "| kubernetes: kubectl | 1.00 | 1.00-1.00 |  | 0.50 | 30 | 30 | 0 |",
     ]
 
