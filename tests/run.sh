@@ -15,7 +15,7 @@ engine_and_service() {
   tests --timeout=1800 tests/unit app/backend/tests
 }
 page_and_aws() {
-  app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null && app/frontend/node.sh run check \
+  tests/lint.sh && app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null && app/frontend/node.sh run check \
     && tests -m "not cluster and $not_here" --timeout=900 tests/integration \
     && app/frontend/build.sh > /dev/null && timeout 300 python -m tests.e2e.local pytest -q --timeout=120 tests/e2e
 }
