@@ -59,7 +59,11 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
         "pass",
     ),
     "nothing is finished": ("operations.py", "type(change.resource).finishes()", "False"),
-    "it is finished before the deletes": ("operations.py", 'if op.verb != "finish"}', 'if op.verb == "do"}'),
+    "it is finished before the rest": (
+        "operations.py",
+        'before = {op for op in found if op.verb != "finish"}',
+        "before: set[Operation] = set()",
+    ),
     "prune takes components that were not described": (
         "planning.py",
         "and seen.live.component in self.options.complete",
