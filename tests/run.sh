@@ -4,6 +4,8 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH"
+TIMEFORMAT='%R s, of the processor %U s and %S s in the system'
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same files again
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 not_here='not sandbox_lifecycle'
@@ -34,7 +36,7 @@ groups=(engine_and_service page_and_aws pods whole_runs)
 failed=()
 declare -A pids
 for group in "${groups[@]}"; do
-  "$group" > "$logs/$group" 2>&1 &
+  { time "$group"; } > "$logs/$group" 2>&1 &
   pids[$group]=$!
 done
 began=$SECONDS

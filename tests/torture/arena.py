@@ -165,6 +165,7 @@ class Arena:
         while left := processes_of(f"{self.stack}-{self._runs}"):
             assert time.monotonic() < deadline, f"{kill}: these still live two seconds later: {left}"
         self.gate.faults.remove()
+        self.aws.clear_faults()  # a run that never made the call leaves its rule to the next one
         return died
 
     # -- what is there ------------------------------------------------------------------------------------------

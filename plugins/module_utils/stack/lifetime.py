@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 from ..engine.errors import Stopped
@@ -21,7 +22,7 @@ GRACE_S = 10.0  # for calls in flight and for letting go of the lock
 _LOOK_S = 0.25
 _PR_SET_PDEATHSIG = 1
 _NUDGE_S = 0.05
-_LISTEN_S = 1.0
+_LISTEN_S = 0.2
 PARENT_DIED = signal.SIGRTMIN
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -126,13 +127,22 @@ class Lifetime:
 
     def _orphaned(self) -> None:
         """Ends this process unless it is stopping. `may_write` holds back every write from the parent's death on, so
-        there is time to hear a SIGTERM that was sent before, but reached a thread that has not run yet."""
+        there is time to hear a SIGTERM that was sent before, but waits for a thread that has not run yet."""
         deadline = time.monotonic() + _LISTEN_S
         while not (self._stop.is_set() or self._over.is_set()):
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 and not _end_is_asked_for():
                 os._exit(128 + signal.SIGKILL)
-            self._listen(left)
+            self._listen(max(left, _NUDGE_S))
+
+
+def _end_is_asked_for() -> bool:
+    """Does the kernel hold a SIGTERM or SIGINT that no thread of this process has taken yet? Source: proc(5)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("ShdPnd:"):
+            pending = int(line.split()[1], 16)
+            return any(pending >> (number - 1) & 1 for number in _STOPPING)
+    return False
 
 
 def _heard_elsewhere(*_error: object) -> None:
