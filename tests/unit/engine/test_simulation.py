@@ -38,6 +38,20 @@ FAULTS = (
     "record judged",
 )
 
+# Where the search for these begins, because it once ended there; all seeds are tried, so only time hangs on it.
+BEGIN = {
+    "the client token is left out": 870,
+    "no note before a create that nothing else makes unique": 1230,
+    "the notes of a killed run are not polled": 1230,
+    "no read after a lost create": 170,
+    "a renewal counts from its end": 240,
+    "what lies in something that is replaced stays behind": 150,
+    "the way into what was replaced is kept": 150,
+    "nothing is finished": 230,
+    "the plan is not made again under the lock": 310,
+    "one after the other": 80,
+}
+
 
 def play(module_utils: Path, *options: str) -> dict[str, Any]:
     """Plays seeds in a process of its own, against the engine in `module_utils`."""
@@ -63,5 +77,8 @@ def test_every_seed_ends_as_described_and_every_fault_is_hit_five_hundred_times(
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_planted_defect_is_found(name: str, tmp_path: Path) -> None:
     plant(name, ENGINE, tmp_path)
-    result = play(tmp_path, "--seeds", f"0:{SEEDS}", "--stop-at", "1")
-    assert result["failures"], f"{result['played']} seeds did not notice: {name}"
+    begin = min(BEGIN.get(name, 0), SEEDS)
+    for seeds in (f"{begin}:{SEEDS}", f"0:{begin}"):
+        if play(tmp_path, "--seeds", seeds, "--stop-at", "1")["failures"]:
+            return
+    pytest.fail(f"{SEEDS} seeds did not notice: {name}")
