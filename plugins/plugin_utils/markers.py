@@ -16,12 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..module_utils.engine.errors import InvalidDescription
-from ..module_utils.engine.values import Reference, parse_markers, references_in
+from ..module_utils.engine.values import ENCODINGS, Reference, parse_markers, references_in
 from ..module_utils.stack import secret_refs
 from ..module_utils.stack.secret_refs import SecretRef, parse_secret_markers, secret_refs_in
 from .template_lines import line_naming
 
-ENCODINGS = ("none", "base64")
 _ADDRESS = re.compile(r"[A-Za-z0-9_.-]+/[^()|\s]+")
 _OUTPUT = re.compile(r"[A-Za-z0-9_]+")
 _VERSION = re.compile(r"[A-Za-z0-9 _.:/=+@-]{0,128}")  # what a tag can hold, where versions are noted
@@ -123,7 +122,7 @@ def _misused_secret(name: Any, source: Any, key: Any, stage: Any, version: Any, 
         return "Secrets Manager says itself which version a secret has: leave version out, or choose a version_stage."
     if source != secret_refs.SECRETS_MANAGER and (key or stage):
         return "only secrets of Secrets Manager have a key and a version_stage."
-    if encode not in ENCODINGS:
+    if encode not in tuple(ENCODINGS):  # whatever was given, also what no mapping takes as a key
         return f"secret_ref can encode as {' or '.join(ENCODINGS)}, not {encode!r}."
     return ""
 
@@ -138,7 +137,7 @@ def _misuse(address: Any, output: Any, encode: Any) -> str:
         return f'ref wants the address of a resource, like "aws.vpc/main", not {address!r}.'
     if not isinstance(output, str) or not _OUTPUT.fullmatch(output):
         return f'ref wants the name of an output of {address}, like "id", not {output!r}.'
-    if encode not in ENCODINGS:
+    if encode not in tuple(ENCODINGS):  # whatever was given, also what no mapping takes as a key
         return f"ref can encode as {' or '.join(ENCODINGS)}, not {encode!r}."
     return ""
 

@@ -113,7 +113,7 @@ class Reference:
 
 
 _MARKER = re.compile(r"capstan-ref\(([^()|]+)\|([^()|]+)\|([^()|]+)\|(\d+)\|([0-9a-f]{8})\)")
-_ENCODINGS: dict[str, Callable[[str], str]] = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "none": str,
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
 }
@@ -136,23 +136,38 @@ def parse_markers(text: str) -> Iterator[Reference]:
         raise InvalidDescription(f"a reference marker was transformed by the template: {text[:120]}")
 
 
-def references_in(value: Any) -> Iterator[Reference]:
-    """Every reference anywhere inside `value` (mapping keys included)."""
-    if isinstance(value, Reference):
-        yield value
-    elif isinstance(value, Secret):
-        if "capstan-ref(" in value.reveal():
-            yield from parse_markers(value.reveal())
-    elif isinstance(value, str):
-        if "capstan-ref" in value.lower():
-            yield from parse_markers(value)
-    elif isinstance(value, Mapping):
+def leaves_in(value: Any) -> Iterator[Any]:
+    """Everything inside `value` that holds nothing else (mapping keys included)."""
+    if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from references_in(key)
-            yield from references_in(item)
+            yield from leaves_in(key)
+            yield from leaves_in(item)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
-            yield from references_in(item)
+            yield from leaves_in(item)
+    else:
+        yield value
+
+
+def with_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
+    """`value` with each leaf of its mappings (keys included), lists and tuples replaced by what `change` says."""
+    if isinstance(value, Mapping):
+        return {with_leaves(key, change): with_leaves(item, change) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(with_leaves(item, change) for item in value)
+    return change(value)
+
+
+def references_in(value: Any) -> Iterator[Reference]:
+    """Every reference anywhere inside `value` (mapping keys included)."""
+    for leaf in leaves_in(value):
+        if isinstance(leaf, Reference):
+            yield leaf
+        elif isinstance(leaf, Secret):
+            if "capstan-ref(" in leaf.reveal():
+                yield from parse_markers(leaf.reveal())
+        elif isinstance(leaf, str) and "capstan-ref" in leaf.lower():
+            yield from parse_markers(leaf)
 
 
 Lookup = Callable[[Reference], Any]
@@ -163,17 +178,17 @@ def resolve(value: Any, lookup: Lookup) -> Any:
 
     Text that holds one Unknown is Unknown as a whole; text that holds a Secret is a Secret.
     """
-    if isinstance(value, Reference):
-        return lookup(value)
-    if isinstance(value, str):
-        return _resolve_text(value, lookup) if "capstan-ref(" in value else value
-    if isinstance(value, Secret):
-        return _resolve_secret(value, lookup) if "capstan-ref(" in value.reveal() else value
-    if isinstance(value, Mapping):
-        return {resolve(key, lookup): resolve(item, lookup) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(resolve(item, lookup) for item in value)
-    return value
+    return with_leaves(value, lambda leaf: _resolve_leaf(leaf, lookup))
+
+
+def _resolve_leaf(leaf: Any, lookup: Lookup) -> Any:
+    if isinstance(leaf, Reference):
+        return lookup(leaf)
+    if isinstance(leaf, str):
+        return _resolve_text(leaf, lookup) if "capstan-ref(" in leaf else leaf
+    if isinstance(leaf, Secret):
+        return _resolve_secret(leaf, lookup) if "capstan-ref(" in leaf.reveal() else leaf
+    return leaf
 
 
 def _resolve_text(text: str, lookup: Lookup) -> Any:
@@ -189,7 +204,7 @@ def _resolve_text(text: str, lookup: Lookup) -> Any:
         plain = found.reveal() if isinstance(found, Secret) else str(found)
         if isinstance(found, Secret):
             versions.append(found.version)
-        text = text.replace(reference.marker(), _ENCODINGS[reference.encode](plain))
+        text = text.replace(reference.marker(), ENCODINGS[reference.encode](plain))
     return Secret(text, "+".join(versions)) if versions else text
 
 

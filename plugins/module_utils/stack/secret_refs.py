@@ -19,12 +19,11 @@ from ..engine.description import Description
 from ..engine.errors import InvalidDescription
 from ..engine.fields import nearest
 from ..engine.resource import Resource
-from ..engine.values import Secret
+from ..engine.values import ENCODINGS, Secret, leaves_in, with_leaves
 from ..kube.object import KubeObject
 
 SECRETS_MANAGER, ENVIRONMENT, VARIABLE = "secretsmanager", "env", "variable"
 SOURCES = (SECRETS_MANAGER, ENVIRONMENT, VARIABLE)
-ENCODINGS = ("none", "base64")
 CURRENT = "AWSCURRENT"
 
 _MARKER = re.compile(r"capstan-secret\(([^()\s]*)\|([0-9a-f]{8})\)")
@@ -96,36 +95,32 @@ def parse_secret_markers(text: str) -> Iterator[SecretRef]:
 
 def secret_refs_in(value: Any) -> Iterator[SecretRef]:
     """Every use of a secret anywhere inside `value` (mapping keys included)."""
-    if isinstance(value, Secret):  # text that a Kubernetes Secret holds is sealed before it is looked through
-        value = value.reveal() if "capstan-secret(" in value.reveal() else ""
-    if isinstance(value, str):
-        if "capstan-secret" in value.lower():
-            yield from parse_secret_markers(value)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from secret_refs_in(key)
-            yield from secret_refs_in(item)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            yield from secret_refs_in(item)
+    for leaf in leaves_in(value):
+        if isinstance(leaf, Secret):  # text that a Kubernetes Secret holds is sealed before it is looked through
+            if "capstan-secret(" in leaf.reveal():
+                yield from parse_secret_markers(leaf.reveal())
+        elif isinstance(leaf, str) and "capstan-secret" in leaf.lower():
+            yield from parse_secret_markers(leaf)
+
+
+def uses_secret(value: Any) -> bool:
+    """Is there a use of a secret anywhere inside `value`?"""
+    return next(secret_refs_in(value), None) is not None
 
 
 def placed(value: Any, lookup: Callable[[SecretRef], Secret]) -> Any:
     """`value` with every marker replaced; text that holds one is a Secret as a whole, references and all."""
-    if isinstance(value, Secret):
-        return _placed_text(value.reveal(), lookup) if "capstan-secret(" in value.reveal() else value
-    if isinstance(value, str):
-        return _placed_text(value, lookup) if "capstan-secret(" in value else value
-    if isinstance(value, Mapping):
-        return {key: placed(item, lookup) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(placed(item, lookup) for item in value)
-    return value
+
+    def place(leaf: Any) -> Any:
+        text = leaf.reveal() if isinstance(leaf, Secret) else leaf
+        return _placed_text(text, lookup) if isinstance(text, str) and "capstan-secret(" in text else leaf
+
+    return with_leaves(value, place)
 
 
 def _placed_text(text: str, lookup: Callable[[SecretRef], Secret]) -> Secret:
     refs = list(parse_secret_markers(text))
-    secrets = [_encoded(lookup(ref), ref.encode) for ref in refs]
+    secrets = [_encoded(lookup(ref), ENCODINGS[ref.encode]) for ref in refs]
     if len(refs) == 1 and text == refs[0].marker():
         return secrets[0]
     for ref, secret in zip(refs, secrets, strict=True):
@@ -134,10 +129,8 @@ def _placed_text(text: str, lookup: Callable[[SecretRef], Secret]) -> Secret:
     return Secret(text, shown="+".join(secret.shown or secret.version for secret in secrets).strip("+"))
 
 
-def _encoded(secret: Secret, encode: str) -> Secret:
-    if encode == "none":
-        return secret
-    return secret.holding(base64.b64encode(secret.reveal().encode()).decode())
+def _encoded(secret: Secret, encode: Callable[[str], str]) -> Secret:
+    return secret.holding(encode(secret.reveal()))
 
 
 def with_secrets(
@@ -176,7 +169,7 @@ def with_secrets(
 
 def _filled(resource: Resource, found: Mapping[tuple[str, SecretRef], Secret]) -> Resource:
     values = resource.values()
-    if not any(True for _unused in secret_refs_in(values)):
+    if not uses_secret(values):
         return resource
     return resource.with_values(placed(values, lambda ref: found[resource.meta.component, ref]))
 
@@ -184,7 +177,7 @@ def _filled(resource: Resource, found: Mapping[tuple[str, SecretRef], Secret]) -
 def _misplaced(resource: Resource) -> Iterator[str]:
     """Secrets where they would be seen: in fields that nobody masks, and in names."""
     for name, value in resource.values().items():
-        if not any(True for _unused in secret_refs_in(value)):
+        if not uses_secret(value):
             continue
         if not isinstance(resource, KubeObject) and not resource.schema()[name].secret:
             takers = [other for other, meaning in resource.schema().items() if meaning.secret]
@@ -192,13 +185,13 @@ def _misplaced(resource: Resource) -> Iterator[str]:
             yield f"{resource.address}: {name} cannot hold a secret, {can}."
         elif any(True for _unused in _keys_with_secrets(value)):
             yield f"{resource.address}: a secret_ref cannot be the name of a field."
-        elif isinstance(resource, KubeObject) and any(True for _unused in secret_refs_in(value.get("metadata"))):
+        elif isinstance(resource, KubeObject) and uses_secret(value.get("metadata")):
             yield f"{resource.address}: labels and annotations cannot hold a secret: everybody may read them."
 
 
 def _keys_with_secrets(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
-        yield from (str(key) for key in value if any(True for _unused in secret_refs_in(key)))
+        yield from (str(key) for key in value if uses_secret(key))
         for item in value.values():
             yield from _keys_with_secrets(item)
     elif isinstance(value, (list, tuple)):
