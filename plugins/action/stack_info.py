@@ -6,10 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils.stack.progress import Progress
-from ..module_utils.stack.run import Task, World, run_info
-from ..module_utils.stack.settings import INFO_ARGUMENTS, Settings
-from ..plugin_utils.stack_action import StackAction
+from ..plugin_utils.compiled import keep_compiled
+
+keep_compiled()
+
+from ..module_utils.stack.progress import Progress  # noqa: E402
+from ..module_utils.stack.run import Task, World, run_info  # noqa: E402
+from ..module_utils.stack.settings import INFO_ARGUMENTS, Settings  # noqa: E402
+from ..plugin_utils.stack_action import StackAction  # noqa: E402
 
 
 class ActionModule(StackAction):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from ..module_utils.stack.wiring import real_world
 from .rendering import Renderer, Rendering
 
 _AWX_VARIABLES = ("awx_job_id", "tower_job_id")
+_YOUNG_OBJECTS = 50_000
 _display = Display()
 
 
@@ -37,6 +39,7 @@ class StackAction(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        _collect_rarely()
         variables = task_vars or {}
         if self._task.async_val:
             raise AnsibleActionFail(
@@ -140,6 +143,13 @@ class StackAction(ActionBase):
         )
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
+
+
+def _collect_rarely() -> None:
+    """A run makes a hundred thousand objects that live to its end: the collector would look through them, and through
+    all that Ansible made before, forty times (measured: a seventh of a run that finds nothing to do)."""
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 def _farewell(result: Mapping[str, Any]) -> str:

@@ -237,3 +237,15 @@ def test_a_transformed_reference_stops_the_run_with_file_and_line(bench: Bench) 
     ran = bench.run("--check")
     assert (ran.code, ran.calls) == (2, [])
     assert "roles/walls/templates/resources.yml.j2:3: the reference to aws.vpc/main.id was transformed" in ran.out
+
+
+def test_its_modules_are_compiled_once_for_all_runs(bench: Bench) -> None:
+    kept = bench.folder / "bytecode"
+    environment = {"PYTHONPYCACHEPREFIX": str(kept), "PYTHONDONTWRITEBYTECODE": ""}
+    bench.play()
+    assert bench.run("--check", environment=environment).code == 0
+    names = {path.name.partition(".")[0]: path for path in kept.rglob("capstan/fullstack/plugins/**/*.pyc")}
+    assert {"rendering", "planning", "vpc"} <= names.keys()
+
+    names["planning"].write_bytes(names["planning"].read_bytes()[:16])  # only its header says that it is up to date
+    assert bench.run("--check", environment=environment).code != 0, "the second run compiled the source itself"
