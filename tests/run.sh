@@ -18,8 +18,7 @@ engine_and_service() {
 }
 page_and_aws() {
   tests/lint.sh && app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null && app/frontend/node.sh run check \
-    && tests -m "not cluster and $not_here" --timeout=900 tests/integration \
-    && app/frontend/build.sh > /dev/null && timeout 300 python -m tests.e2e.local pytest -q --timeout=120 tests/e2e
+    && tests -m "not cluster and $not_here" --timeout=900 tests/integration
 }
 pods() {
   tests -m "cluster and $not_here" --timeout=900 tests/integration

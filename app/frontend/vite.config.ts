@@ -2,8 +2,8 @@ import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
-// `npm run dev` proxies to a backend on this machine; in production nginx does.
-const backend = process.env.BACKEND_URL ?? "http://127.0.0.1:8080";
+// `npm run dev` proxies to the sandbox's environment; in production nginx does.
+const backend = process.env.BACKEND_URL ?? "http://127.0.0.1:30080";
 
 export default defineConfig({
   plugins: [react()],

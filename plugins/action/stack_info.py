@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.compiled import keep_compiled
+from ..plugin_utils.process import prepare_process
 
-keep_compiled()
+prepare_process()
 
 from ..module_utils.stack.progress import Progress  # noqa: E402
 from ..module_utils.stack.run import Task, World, run_info  # noqa: E402

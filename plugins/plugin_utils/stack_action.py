@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
@@ -24,10 +23,10 @@ from ..module_utils.stack.run import Task, World
 from ..module_utils.stack.settings import Settings, narrowed_by_tags, settings_from
 from ..module_utils.stack.transport import description_text
 from ..module_utils.stack.wiring import real_world
+from .process import collect_rarely
 from .rendering import Renderer, Rendering
 
 _AWX_VARIABLES = ("awx_job_id", "tower_job_id")
-_YOUNG_OBJECTS = 50_000
 _display = Display()
 
 
@@ -39,7 +38,7 @@ class StackAction(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        _collect_rarely()
+        collect_rarely()
         variables = task_vars or {}
         if self._task.async_val:
             raise AnsibleActionFail(
@@ -143,13 +142,6 @@ class StackAction(ActionBase):
         )
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
-
-
-def _collect_rarely() -> None:
-    """A run makes a hundred thousand objects that live to its end: the collector would look through them, and through
-    all that Ansible made before, forty times (measured: a seventh of a run that finds nothing to do)."""
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 def _farewell(result: Mapping[str, Any]) -> str:

@@ -20,8 +20,8 @@ def world_destinations(world: World) -> list[str]:
 
 
 def log_level(world: World) -> str:
-    found = world.kubectl("get", "configmap", "app-config", "-n", world.stack, "-o", "jsonpath={.data.LOG_LEVEL}")
-    return found
+    name = world.named("configmap", "app-config")
+    return world.kubectl("get", "configmap", name, "-n", world.stack, "-o", "jsonpath={.data.LOG_LEVEL}")
 
 
 def nothing_shown(ran: Ran) -> bool:
@@ -33,7 +33,8 @@ def test_drift_is_shown_by_name_and_the_next_run_mends_exactly_that(world: World
     ec2.delete_route(RouteTableId=world.route_table("public")["RouteTableId"], DestinationCidrBlock="0.0.0.0/0")
     ec2.authorize_security_group_ingress(GroupId=world.group("backend")["GroupId"], IpPermissions=[SSH])
     patch = json.dumps({"data": {"LOG_LEVEL": "ERROR"}})
-    assert "patched" in world.kubectl("patch", "configmap", "app-config", "-n", world.stack, "-p", patch)
+    name = world.named("configmap", "app-config")
+    assert "patched" in world.kubectl("patch", "configmap", name, "-n", world.stack, "-p", patch)
     assert "deleted" in world.kubectl("delete", "service", "backend", "-n", world.stack)
     assert world_destinations(world) == ["10.0.0.0/16"]
 
@@ -50,7 +51,7 @@ def test_drift_is_shown_by_name_and_the_next_run_mends_exactly_that(world: World
     # An apply that another manager's field stops is sent a second time, so a path may be there twice.
     assert set(mended.lasting) == {
         "CreateRoute",
-        f"PATCH /api/v1/namespaces/{world.stack}/configmaps/app-config",
+        f"PATCH /api/v1/namespaces/{world.stack}/configmaps/{name}",
         f"PATCH /api/v1/namespaces/{world.stack}/services/backend",
     }
     assert world_destinations(world) == ["10.0.0.0/16", "0.0.0.0/0"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.torture.arena import Arena
+from tests.torture.arena import DIGEST, Arena
 
 RUN_LIMIT_S = 200.0
 KUBE_KINDS = (
@@ -156,13 +156,21 @@ class World(Arena):
 
     def _kube_addresses(self) -> set[str]:
         answer = self.kubectl("get", KUBE_KINDS, "-n", self.stack, "-o", "json")
-        names = {f"{each['kind']}/{each['metadata']['name']}" for each in json.loads(answer)["items"]} - NOT_OURS
+        names = {
+            f"{each['kind']}/{DIGEST.sub('', each['metadata']['name'])}" for each in json.loads(answer)["items"]
+        } - NOT_OURS
         found = {f"kube.{kind}/{self.stack}/{name}" for kind, _, name in (each.partition("/") for each in names)}
         record = f"kube.ConfigMap/{self.stack}/capstan-{self.stack}"
         if record in found:
             found = found - {record} | {f"kube.ApplySet/{self.stack}/{self.stack}"}
         if self.kubectl("get", "namespace", self.stack, "-o", "name"):
             found.add(f"kube.Namespace/{self.stack}")
+        return found
+
+    def named(self, kind: str, stem: str) -> str:
+        """The name in the cluster of an object whose content is in its name."""
+        names = self.kubectl("get", kind, "-n", self.stack, "-o", "jsonpath={.items[*].metadata.name}").split()
+        (found,) = [name for name in names if DIGEST.sub("", name) == stem != name]
         return found
 
     def pods(self, component: str) -> dict[str, bool]:

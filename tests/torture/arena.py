@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from .kube_gate import KubeGate, control
 ROOT = Path(__file__).parents[2]
 API_SERVER = ("10.77.0.1", 16443)
 RUN_LIMIT_S = 300.0
+DIGEST = re.compile(r"-[0-9a-f]{10}$")  # of a name that carries its content
 # Many arenas fit on one node: little is reserved, and a slow start on a busy machine is no reason to scale out.
 SMALL: Mapping[str, Any] = {
     "frontend_service_type": "ClusterIP",
@@ -201,7 +203,8 @@ class Arena:
         kinds = "configmaps,secrets,services,deployments,statefulsets,horizontalpodautoscalers,poddisruptionbudgets,"
         kinds += "networkpolicies,serviceaccounts,resourcequotas,limitranges"
         names = self.kubectl("get", kinds, "-n", self.stack, "-o", "name")
-        found.update(line.replace(self.stack, "STACK") for line in names.split())
+        # Other runs have another database, whose address is in app-config and so in its name.
+        found.update(DIGEST.sub("", line).replace(self.stack, "STACK") for line in names.split())
         return found
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..engine.calls import Calls
@@ -187,7 +187,7 @@ def _new_session(region: str) -> Any:
     loader = session.get_component("data_loader")
 
     def services(_type_name: str) -> list[str]:
-        return [name for path in loader.search_paths if os.path.isdir(path) for name in os.listdir(path)]
+        return [each.name for path in map(Path, loader.search_paths) if path.is_dir() for each in path.iterdir()]
 
     # botocore's own looks into each of its 400 services' folders, for each type of file, before it loads one: 45 ms
     loader.list_available_services = services

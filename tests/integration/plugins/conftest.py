@@ -143,7 +143,8 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "AWS_"))}
+        own = ("ANSIBLE_", "AWS_", "PYTHONUNBUFFERED")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         return {
             **kept,
             **self.account.environment(),

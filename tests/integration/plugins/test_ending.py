@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -133,3 +134,20 @@ def test_the_second_of_two_runs_stops_before_any_write_and_names_the_holder(benc
     code, out = held.wait()
     assert code == 0, out
     assert json.loads((bench.folder / "result.json").read_text())["changed"] is True
+
+
+def test_progress_comes_as_it_happens_also_into_a_pipe(bench: Bench) -> None:
+    held = Held(bench, "CreateSubnet")
+    assert held.process.stdout is not None
+    pipe, said = held.process.stdout.fileno(), bytearray()
+    os.set_blocking(pipe, False)
+
+    def created() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            said.extend(os.read(pipe, 65536))
+        return b"created aws.vpc/main" in said
+
+    until(created)
+    os.set_blocking(pipe, True)
+    held.go_on()
+    assert held.wait()[0] == 0

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from ansible_collections.capstan.fullstack.plugins.module_utils.engine.errors import InvalidDescription
+from ansible_collections.capstan.fullstack.plugins.module_utils.engine.values import references_in
+from ansible_collections.capstan.fullstack.plugins.module_utils.kube.manifests import link_objects
 
 from .conftest import Environment, render
 from .readme import ROOT
@@ -181,13 +183,9 @@ def test_passwords_from_the_environment_reach_only_the_secrets(monkeypatch: pyte
     assert found.rendering.secrets == {"from-the-environment-1", "from-the-environment-2"}
 
 
-def test_other_settings_make_other_backend_pods(environment: Environments) -> None:
-    def note(found: Environment) -> str:
-        template = found.fields("kube.Deployment/development/backend")["spec"]["template"]
-        return str(template["metadata"]["annotations"]["capstan.dev/settings"])
-
-    before = environment("development")
-    after = render("development", check=True, settings_pool_size=7)
-    assert note(before) != note(after)
-    assert "settings_pool_size" in note(after)
-    assert "password" not in note(after)
+def test_other_settings_make_other_pods_of_the_backend_and_of_nobody_else(environment: Environments) -> None:
+    raws = {raw.address: raw for raw in link_objects(environment("development").rendering.raws)}
+    config = "kube.ConfigMap/development/app-config"
+    assert raws[config].fields["manifest"]["metadata"]["annotations"] == {"capstan.dev/hashed": "true"}
+    told = {address for address, raw in raws.items() if any(one.address == config for one in references_in(raw.fields))}
+    assert told == {"kube.Deployment/development/backend"}

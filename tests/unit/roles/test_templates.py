@@ -97,7 +97,9 @@ def test_settings_of_a_database_instance_come_from_it() -> None:
         "aws.db_instance/main.port",
         "aws.db_instance/main.database",
     ]
-    secret = found["kube.Secret/shop/database-credentials"]["stringData"]
+    manifest = found["kube.Secret/shop/database-credentials"]
+    assert manifest["metadata"]["annotations"] == {"capstan.dev/hashed": "true"}
+    secret = manifest["stringData"]
     assert secret.keys() == {"DATABASE_SECRET"}
     assert references(secret) == ["aws.db_instance/main.master_secret"]
 

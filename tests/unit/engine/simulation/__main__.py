@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import sys
@@ -20,6 +21,12 @@ def one(seed: int) -> tuple[int, dict[str, int], str]:
         return seed, {}, traceback.format_exc()
 
 
+def _collect_rarely() -> None:
+    """A seed's world is small and soon forgotten: looking for cycles in it took a tenth of the time."""
+    gc.freeze()
+    gc.set_threshold(50_000)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="0:1000", help="first:end")
@@ -31,7 +38,7 @@ def main() -> int:
     hits: Counter[str] = Counter()
     failures: list[dict[str, object]] = []
     played = 0
-    with multiprocessing.get_context("fork").Pool(options.workers, maxtasksperchild=8) as pool:
+    with multiprocessing.get_context("fork").Pool(options.workers, _collect_rarely, maxtasksperchild=8) as pool:
         for seed, found, problem in pool.imap_unordered(one, range(first, end), chunksize=16):
             played += 1
             hits.update(found)
