@@ -232,6 +232,146 @@ def test_a_wrong_environment_ends_with_status_two(
     assert capsys.readouterr().err == "configuration: DATABASE_HOST is not set\n"
 
 
+# -- undo, repeatable files, baseline, repair
+
+
+@pytest.fixture
+def history(query: Query) -> Callable[[], list[tuple[Any, ...]]]:
+    """(rank, version, type, script, success) of every row."""
+    return lambda: query(
+        "SELECT installed_rank, version, type, script, success FROM flyway_schema_history ORDER BY installed_rank"
+    )
+
+
+def columns_of(query: Query) -> set[str]:
+    found = query("SELECT column_name FROM information_schema.columns WHERE table_name = 'users'")
+    return {name for (name,) in found}
+
+
+def test_undo_takes_the_newest_version_back_and_migrate_runs_it_again(
+    command: Command, query: Query, history: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("migrate")
+    assert command("undo") == 0
+    assert "version" not in columns_of(query)
+    assert history()[-1] == (4, "3", "UNDO_SQL", "U3__Add_audit_columns.sql", True)
+    capsys.readouterr()
+    command("info", "--json")
+    assert [line["state"] for line in json.loads(capsys.readouterr().out)] == ["success", "success", "undone"]
+    assert command("validate") == 1
+    assert command("migrate") == 0
+    assert "version" in columns_of(query)
+    assert history()[-1] == (5, "3", "SQL", "V3__Add_audit_columns.sql", True)
+    assert command("validate") == 0
+
+
+def test_undo_goes_down_to_a_version(command: Command, query: Query, history: Any) -> None:
+    command("migrate")
+    assert command("undo", "--down-to", "1") == 0
+    taken_back = [("3", "UNDO_SQL"), ("2", "UNDO_SQL")]
+    assert [row[1:3] for row in history()[3:]] == taken_back
+    assert columns_of(query) == {"id", "name", "email", "status", "created_at", "updated_at"}
+    assert query("SELECT indexname FROM pg_indexes WHERE tablename = 'users'") == []
+    assert command("migrate") == 0
+    assert command("undo", "--down-to", "0") == 0
+    assert columns_of(query) == set()
+    assert command("undo") == 1, "nothing is left"
+    assert command("migrate") == 0
+
+
+def test_what_has_no_undo_file_is_not_taken_back_and_neither_is_what_lies_above(
+    command: Command, folder: Path, history: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "U2__Add_indexes.sql").unlink()
+    command("migrate", "--folder", str(folder))
+    before = history()
+    assert command("undo", "--down-to", "1", "--folder", str(folder)) == 1
+    assert "version 2 cannot be taken back: there is no U2__….sql" in capsys.readouterr().out
+    assert history() == before
+
+
+def test_a_repeatable_file_is_run_after_the_versions_and_again_when_it_changes(
+    command: Command, folder: Path, query: Query, history: Any
+) -> None:
+    view = folder / "R__Active_users.sql"
+    view.write_text("CREATE OR REPLACE VIEW active_users AS SELECT id FROM users WHERE status = 'active'")
+    migrate_it = ("migrate", "--folder", str(folder))
+    assert command(*migrate_it) == 0
+    assert history()[-1] == (4, None, "SQL", "R__Active_users.sql", True)
+    assert command(*migrate_it) == 0
+    assert len(history()) == 4
+    view.write_text("CREATE OR REPLACE VIEW active_users AS SELECT id, 7 AS n FROM users WHERE status = 'active'")
+    assert command("validate", "--folder", str(folder)) == 1
+    assert command(*migrate_it) == 0
+    assert [row[3] for row in history()[3:]] == ["R__Active_users.sql"] * 2
+    assert query("SELECT n FROM active_users") == []
+
+
+def test_a_statement_that_cannot_be_in_a_transaction_is_marked(
+    command: Command, folder: Path, query: Query, history: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "V4__Index_names.sql"
+    path.write_text("CREATE INDEX CONCURRENTLY users_name_idx ON users (name)")
+    there = ("--folder", str(folder))
+    assert command("migrate", *there) == 1
+    assert "cannot run inside a transaction block" in capsys.readouterr().out
+    (folder / "V4__Index_names.sql.conf").write_text("# takes no lock\nexecuteInTransaction=false\n")
+    assert command("migrate", *there) == 0
+    assert query("SELECT count(*) FROM pg_indexes WHERE indexname = 'users_name_idx'") == [(1,)]
+
+    (folder / "V5__Index_states.sql").write_text("CREATE INDEX CONCURRENTLY broken ON users (no_such_column)")
+    (folder / "V5__Index_states.sql.conf").write_text("executeInTransaction=false")
+    assert command("migrate", *there) == 1
+    assert history()[-1] == (5, "5", "SQL", "V5__Index_states.sql", False)
+    assert command("migrate", *there) == 1
+    assert "V5__Index_states.sql failed when it was run: mend the schema, then `repair`" in capsys.readouterr().out
+    assert command("repair", *there) == 0
+    assert history()[-1][1] == "4"
+    (folder / "V5__Index_states.sql").write_text("CREATE INDEX CONCURRENTLY fine ON users (updated_at)")
+    assert command("migrate", *there) == 0
+
+
+def test_a_setting_that_is_not_known_is_refused() -> None:
+    with pytest.raises(MigrationError, match=r"V1__x\.sql\.conf: 'encoding=x' is not known"):
+        script_from_file("V1__x.sql", b"", "encoding=x")
+
+
+def test_a_schema_with_tables_and_no_history_is_taken_over_only_by_a_baseline(
+    command: Command, query: Query, history: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("V1__Create_users_table.sql", "V2__Add_indexes.sql"):
+        query((SQL_FOLDER / name).read_text())
+    assert command("migrate") == 1
+    assert "say so with `baseline --version N`" in capsys.readouterr().out
+    assert query("SELECT to_regclass('flyway_schema_history')") == [(None,)]
+    assert command("baseline", "--version", "2") == 0
+    assert history() == [(1, "2", "BASELINE", "<< Flyway Baseline >>", True)]
+    assert command("baseline", "--version", "2") == 0, "said twice, it is still so"
+    assert command("baseline", "--version", "3") == 1
+    assert command("migrate") == 0
+    assert [row[1] for row in history()] == ["2", "3"]
+    assert "version" in columns_of(query)
+
+
+def test_repair_accepts_changed_files_and_marks_those_that_are_gone(
+    command: Command, folder: Path, query: Query, history: Any
+) -> None:
+    there = ("--folder", str(folder))
+    command("migrate", *there)
+    path = folder / "V1__Create_users_table.sql"
+    path.write_text(path.read_text() + "-- a remark\n")
+    (folder / "V2__Add_indexes.sql").unlink()
+    assert command("validate", *there) == 1
+    assert command("repair", *there) == 0
+    assert command("validate", *there) == 0
+    assert history()[-1] == (4, "2", "DELETE", "V2__Add_indexes.sql", True)
+    new = checksum(path.read_bytes())
+    assert query("SELECT checksum FROM flyway_schema_history WHERE version = '1'") == [(new,)]
+    before = query("SELECT xmin::text, * FROM flyway_schema_history ORDER BY installed_rank")
+    assert command("repair", *there) == 0
+    assert query("SELECT xmin::text, * FROM flyway_schema_history ORDER BY installed_rank") == before
+
+
 # -- names, checksums, order: no database
 
 
@@ -250,7 +390,9 @@ def test_the_lock_is_the_one_that_flyway_takes() -> None:
     assert java_hash("polygenelubricants") == -2147483648
 
 
-@pytest.mark.parametrize("name", ["V1_Create.sql", "v1__x.sql", "V__x.sql", "V1__.sql", "U1__undo.sql", "notes.sql"])
+@pytest.mark.parametrize(
+    "name", ["V1_Create.sql", "v1__x.sql", "V__x.sql", "V1__.sql", "U__undo.sql", "R1__x.sql", "notes.sql"]
+)
 def test_a_name_without_a_version_is_refused(name: str) -> None:
     with pytest.raises(MigrationError, match="the name of a migration looks like"):
         script_from_file(name, b"")
@@ -295,13 +437,13 @@ def test_a_file_older_than_what_was_run_is_refused() -> None:
 
 def test_a_run_file_that_is_gone_is_a_problem() -> None:
     assert problems(files("1", "3"), [applied("1"), applied("2"), applied("3")]) == [
-        "V2__x.sql was run, but its file is gone: bring the file back."
+        "V2__x.sql was run, but its file is gone: bring the file back, or `repair` to forget it."
     ]
 
 
 def test_a_renamed_file_is_a_problem() -> None:
     (problem,) = problems(files("1"), [applied("1", description="y", script="V1__y.sql")])
-    assert problem == "V1__x.sql was run under the name 'V1__y.sql': give the file that name again."
+    assert problem == "V1__x.sql was run under the name 'V1__y.sql': give the file that name again, or `repair`."
 
 
 def test_a_failed_row_of_another_tool_is_a_problem() -> None:

@@ -1,4 +1,4 @@
-"""Runs migrations: one runner at a time, one transaction a file."""
+"""Runs migrations and keeps their history: one runner at a time, one transaction a file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from backend.config import Database
-from backend.migrations.plan import Applied, pending, problems
-from backend.migrations.scripts import MigrationError, Script
+from backend.migrations.plan import (
+    BASELINE,
+    DELETED,
+    SQL,
+    UNDONE,
+    Applied,
+    Repair,
+    pending,
+    problems,
+    repairing,
+    undoing,
+)
+from backend.migrations.scripts import UNDO, MigrationError, Script
 from backend.repository.pool import connect
 
 log = logging.getLogger(__name__)
@@ -38,7 +49,14 @@ CREATE INDEX IF NOT EXISTS flyway_schema_history_s_idx ON flyway_schema_history 
 _RECORD = """
 INSERT INTO flyway_schema_history
     (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success)
-SELECT coalesce(max(installed_rank), 0) + 1, %s, %s, 'SQL', %s, %s, current_user, %s, true FROM flyway_schema_history
+SELECT coalesce(max(installed_rank), 0) + 1, %s, %s, %s, %s, %s, current_user, %s, %s FROM flyway_schema_history
+"""
+_BASELINE_TEXT = "<< Flyway Baseline >>"
+# Tables, views and sequences of the schema, but for those that an extension brought.
+_OWN_RELATIONS = """
+SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace
+    AND relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+    AND NOT EXISTS (SELECT 1 FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
 """
 
 
@@ -124,29 +142,115 @@ def migrate(connection: Connection, scripts: Sequence[Script], wait_s: float) ->
         wrong = problems(scripts, history)
         if wrong:
             raise MigrationError(" ".join(wrong))
-        with connection.cursor() as cursor:
-            cursor.execute(_CREATE_HISTORY)
         waiting = pending(scripts, history)
+        if not history and _holds_something(connection):
+            raise MigrationError(
+                "the schema holds tables but no history of migrations: if they are what the files up to some version "
+                "make, say so with `baseline --version N`; else give the service a schema of its own."
+            )
+        _make_history(connection)
         for script in waiting:
-            _run(connection, script)
+            _run(connection, script, SQL)
     return waiting
 
 
-def _run(connection: Connection, script: Script) -> None:
-    """One file and its row in the history, in one transaction."""
-    started = time.monotonic()
+def undo(connection: Connection, scripts: Sequence[Script], wait_s: float, down_to: str | None) -> list[Script]:
+    """Takes the newest version back, or all above `down_to`; the undo files that were run. Raises MigrationError."""
+    with only_runner(connection, wait_s):
+        history = read_history(connection)
+        wrong = problems(scripts, history)
+        if wrong:
+            raise MigrationError(" ".join(wrong))
+        chosen = undoing(scripts, history, down_to)
+        for script in chosen:
+            _run(connection, script, UNDONE)
+    return chosen
+
+
+def baseline(connection: Connection, wait_s: float, version: str) -> None:
+    """Says that the schema is what the files up to `version` make. Raises MigrationError where a history says more."""
+    with only_runner(connection, wait_s):
+        history = read_history(connection)
+        if [(row.type, row.version) for row in history] == [(BASELINE, version)]:
+            return
+        if history:
+            raise MigrationError("there is a history already: a baseline is only for a schema without one.")
+        _make_history(connection)
+        with connection.cursor() as cursor:
+            cursor.execute(_RECORD, (version, _BASELINE_TEXT, BASELINE, _BASELINE_TEXT, None, 0, True))
+
+
+def repair(connection: Connection, scripts: Sequence[Script], wait_s: float) -> Repair:
+    """Makes the history say what the files say, in one transaction; the schema is not touched."""
+    with only_runner(connection, wait_s):
+        change = repairing(scripts, read_history(connection))
+        with _transaction(connection), connection.cursor() as cursor:
+            for row in change.forget:
+                cursor.execute("DELETE FROM flyway_schema_history WHERE installed_rank = %s", (row.rank,))
+            for row, script in change.align:
+                cursor.execute(
+                    "UPDATE flyway_schema_history SET description = %s, script = %s, checksum = %s"
+                    " WHERE installed_rank = %s",
+                    (script.description, script.name, script.checksum, row.rank),
+                )
+            for row in change.mark_deleted:
+                cursor.execute(_RECORD, (row.version, row.description, DELETED, row.script, row.checksum, 0, True))
+    return change
+
+
+def _make_history(connection: Connection) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_CREATE_HISTORY)
+
+
+def _holds_something(connection: Connection) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_OWN_RELATIONS)
+        return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    """Autocommit again afterwards; rolled back where it is left by an error."""
     connection.autocommit = False
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(script.sql)
-            took_ms = round((time.monotonic() - started) * 1000)
-            cursor.execute(_RECORD, (script.version, script.description, script.name, script.checksum, took_ms))
+        yield
         connection.commit()
-    except psycopg2.Error as error:
+    except BaseException:
         if not connection.closed:
             connection.rollback()
-        raise MigrationError(f"{script.name}: {' '.join(str(error).split())}. Nothing of it was kept.") from error
+        raise
     finally:
         if not connection.closed:
             connection.autocommit = True
-    log.info("migrated", extra={"fields": {"script": script.name, "duration_ms": took_ms}})
+
+
+def _run(connection: Connection, script: Script, type_: str) -> None:
+    """One file and its row in the history: together, or neither; or, outside a transaction, a row of the failure."""
+    started = time.monotonic()
+
+    def record(success: bool) -> None:
+        took_ms = round((time.monotonic() - started) * 1000)
+        row = (script.version or None, script.description, type_, script.name, script.checksum, took_ms, success)
+        with connection.cursor() as cursor:
+            cursor.execute(_RECORD, row)
+
+    try:
+        if script.transactional:
+            with _transaction(connection), connection.cursor() as cursor:
+                cursor.execute(script.sql)
+                record(True)
+        else:
+            with connection.cursor() as cursor:
+                cursor.execute(script.sql)
+            record(True)
+    except psycopg2.Error as error:
+        kept = "Nothing of it was kept."
+        if not script.transactional:
+            kept = "It runs outside a transaction, so something of it may be there: mend the schema, then `repair`."
+            if not connection.closed:
+                record(False)
+        raise MigrationError(f"{script.name}: {' '.join(str(error).split())}. {kept}") from error
+    done = "undone" if script.kind == UNDO else "migrated"
+    took_ms = round((time.monotonic() - started) * 1000)
+    log.info(done, extra={"fields": {"script": script.name, "duration_ms": took_ms}})
