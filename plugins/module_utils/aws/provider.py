@@ -184,7 +184,8 @@ def _new_session(region: str) -> Any:
         raise missing_library("botocore", error) from None
     session = botocore.session.get_session()
     session.set_config_variable("region", region)
-    loader = session.get_component("data_loader")
+    with _usable_settings():
+        loader = session.get_component("data_loader")
 
     def services(_type_name: str) -> list[str]:
         return [each.name for path in map(Path, loader.search_paths) if path.is_dir() for each in path.iterdir()]

@@ -94,7 +94,8 @@ def _run(arguments: argparse.Namespace, connection: Connection, scripts: list[Sc
             "aligned": len(change.align),
             "marked_deleted": len(change.mark_deleted),
         }
-    log.info("%s: done", command, extra={"fields": done})
+    said = "schema is up to date" if command == "migrate" else f"{command}: done"
+    log.info(said, extra={"fields": done})
     return None
 
 
