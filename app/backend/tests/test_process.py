@@ -173,7 +173,7 @@ def test_an_error_of_ours_is_logged_with_its_traceback_and_hidden_from_the_clien
     sql("ALTER TABLE users DROP COLUMN version")
     answer = process.api("GET", "/api/users", X_Correlation_Id="broken")
     assert (answer.status, answer.json["code"]) == (500, "internal_error")
-    assert "version" not in answer.json["message"]
+    assert "version" not in answer.json["detail"]
     process.terminate()
     logged = [json.loads(line) for line in process.ended()[1].splitlines()]
     (error,) = [line for line in logged if line["message"] == "unhandled error"]

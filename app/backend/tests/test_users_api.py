@@ -81,7 +81,7 @@ def test_an_empty_list_is_an_answer(api: Any) -> None:
 )
 def test_a_wrong_query_is_refused_with_the_parameter(api: Any, query: str, field: str) -> None:
     answer = api("GET", f"/api/users?{query}")
-    assert (answer.status, answer.json["field"]) == (400, field)
+    assert (answer.status, answer.json["errors"][0]["field"]) == (400, field)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_a_wrong_query_is_refused_with_the_parameter(api: Any, query: str, field
 def test_a_wrong_field_is_refused_by_name(api: Any, change: dict[str, Any], field: str, code: str) -> None:
     answer = api("POST", "/api/users", ADA | change)
     assert answer.status == 400
-    assert (answer.json["status"], answer.json["code"], answer.json["field"]) == (400, code, field)
-    assert answer.json["message"]
+    assert (answer.json["status"], answer.json["code"], answer.json["errors"][0]["field"]) == (400, code, field)
+    assert answer.json["detail"]
 
 
 def test_all_wrong_fields_are_named_at_once(api: Any) -> None:
@@ -139,7 +139,17 @@ def test_a_body_above_the_limit_is_refused(start: Any) -> None:
 def test_an_address_is_given_once_whatever_its_case(api: Any) -> None:
     api("POST", "/api/users", ADA)
     answer = api("POST", "/api/users", {"name": "Other", "email": "ADA@Example.com"})
-    assert (answer.status, answer.json["code"], answer.json["field"]) == (409, "already_taken", "email")
+    assert (answer.status, answer.headers["Content-Type"]) == (409, "application/problem+json")
+    detail = "This e-mail address belongs to another user."
+    assert answer.json == {
+        "type": "urn:capstan:problem:already_taken",
+        "title": "Already taken",
+        "status": 409,
+        "detail": detail,
+        "code": "already_taken",
+        "errors": [{"field": "email", "code": "already_taken", "detail": detail}],
+        "correlation_id": answer.headers["X-Correlation-Id"],
+    }
 
 
 def test_a_change_to_anothers_address_is_refused(api: Any) -> None:
@@ -156,12 +166,12 @@ def test_a_user_that_is_not_there_is_not_found(api: Any, method: str, key: str) 
     assert (answer.status, answer.json["code"]) == (404, "not_found")
 
 
-def test_an_unknown_address_is_answered_in_json(api: Any) -> None:
+def test_an_unknown_address_is_answered_with_a_problem_document(api: Any) -> None:
     answer = api("GET", "/api/nothing")
     assert (answer.status, answer.json["code"], answer.headers["Content-Type"]) == (
         404,
         "not_found",
-        "application/json",
+        "application/problem+json",
     )
 
 

@@ -14,7 +14,7 @@ from backend.observability.health import Answer, Health
 from backend.service.users import UserService
 from backend.web import users as user_routes
 from backend.web.edge import Edge
-from backend.web.json import error_reply, reply
+from backend.web.json import problem, reply
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +31,20 @@ def answer_errors(callback: Any) -> Any:
         try:
             return callback(*args, **kwargs)
         except InvalidRequest as error:
-            return error_reply(400, error.code, error.errors[0].message, error.errors)
+            return problem(400, error.code, error.errors[0].message, error.errors)
         except NotFound as error:
-            return error_reply(404, error.code, str(error))
+            return problem(404, error.code, str(error))
         except Conflict as error:
-            return error_reply(409, error.code, str(error), [FieldError(error.field, error.code, str(error))])
+            return problem(409, error.code, str(error), [FieldError(error.field, error.code, str(error))])
         except DatabaseUnavailable as error:
             log.error("database unavailable: %s", error)
             message = "The database does not answer at the moment. Please try again."
-            return error_reply(503, error.code, message, Retry_After="2")
+            return problem(503, error.code, message, Retry_After="2")
         except HTTPResponse:
             raise
         except Exception:
             log.exception("unhandled error")
-            return error_reply(500, "internal_error", "Something went wrong on our side.")
+            return problem(500, "internal_error", "Something went wrong on our side.")
 
     return call
 
@@ -57,7 +57,7 @@ def _new_app() -> Bottle:
     def http_error(error: HTTPError) -> bytes:
         # Raised by the router, so no plugin sees it. Bottle keeps the Allow header of a 405.
         code, message = _HTTP_ERRORS.get(error.status_code, ("bad_request", "The request cannot be understood."))
-        made = error_reply(error.status_code, code, message)
+        made = problem(error.status_code, code, message)
         for name, value in made.headers.items():
             response.set_header(name, value)
         body: bytes = made.body

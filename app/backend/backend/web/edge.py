@@ -11,7 +11,7 @@ from typing import Any
 
 from backend.errors import FieldError
 from backend.observability.logs import CORRELATION_HEADER, correlation_id, correlation_id_from
-from backend.web.json import error_reply
+from backend.web.json import problem
 
 log = logging.getLogger("backend.requests")
 
@@ -55,7 +55,7 @@ class Edge:
         body_in = read_body(environ, self._max_body_bytes)
         if body_in is None:
             message = f"The body must have at most {self._max_body_bytes} bytes."
-            made = error_reply(413, "too_large", message, [FieldError("", "too_large", message)])
+            made = problem(413, "too_large", message, [FieldError("", "too_large", message)])
             return made.status_line, list(made.headerlist), made.body
         environ["wsgi.input"] = io.BytesIO(body_in)
         caught: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""JSON in and out, and the one shape of an error answer."""
+"""JSON in and out, and problem documents (RFC 9457), the one shape of an error answer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from bottle import HTTPResponse, request
 
 from backend.entities import Page, User
 from backend.errors import FieldError, InvalidRequest
+from backend.observability.logs import correlation_id
 
 JSON_TYPE = "application/json"
+PROBLEM_TYPE = "application/problem+json"
 
 
 def reply(body: object, status: int = 200, **headers: str) -> HTTPResponse:
@@ -21,19 +23,22 @@ def reply(body: object, status: int = 200, **headers: str) -> HTTPResponse:
     return HTTPResponse(text.encode(), status, {"Content-Type": JSON_TYPE, "Cache-Control": "no-store"} | named)
 
 
-def error_reply(
-    status: int, code: str, message: str, errors: list[FieldError] | None = None, **headers: str
+def problem(
+    status: int, code: str, detail: str, errors: list[FieldError] | None = None, **headers: str
 ) -> HTTPResponse:
-    """An error answer: status, code, message, the first field at fault (or null), and all of them."""
-    listed = errors or []
+    """A problem document. Besides the standard members: `code` for programs, `errors` with every field at fault, and
+    the correlation id under which the logs tell more."""
     body = {
+        "type": f"urn:capstan:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
         "status": status,
+        "detail": detail,
         "code": code,
-        "message": message,
-        "field": (listed[0].field or None) if listed else None,
-        "errors": [{"field": e.field or None, "code": e.code, "message": e.message} for e in listed],
+        "errors": [{"field": e.field or None, "code": e.code, "detail": e.message} for e in errors or ()],
     }
-    return reply(body, status, **headers)
+    if correlation_id.get():
+        body["correlation_id"] = correlation_id.get()
+    return reply(body, status, Content_Type=PROBLEM_TYPE, **headers)
 
 
 def read_json() -> Any:

@@ -2,7 +2,7 @@ import { screen, waitFor, within } from "@testing-library/react";
 import { delay, http, HttpResponse } from "msw";
 import { describe, expect, it } from "vitest";
 import { open } from "@/testing/open";
-import { service, user } from "@/testing/service";
+import { problem, service, user } from "@/testing/service";
 
 const rows = () => screen.getAllByRole("rowheader").map((cell) => within(cell).getByRole("link").textContent);
 
@@ -51,8 +51,7 @@ describe("the list", () => {
   });
 
   it("shows what the service says when it cannot answer, and tries again", async () => {
-    const body = { status: 400, code: "x", message: "The limit is wrong.", field: null, errors: [] };
-    service.network.use(http.get("*/api/users", () => HttpResponse.json(body, { status: 400 }), { once: true }));
+    service.network.use(http.get("*/api/users", () => problem(400, "x", "The limit is wrong."), { once: true }));
     service.users = [user(1, "Ada Lovelace")];
     const person = open();
     expect(await screen.findByRole("alert")).toHaveTextContent("The limit is wrong.");

@@ -4,7 +4,7 @@ import axios, { isAxiosError } from "axios";
 export interface FieldError {
   field: string | null;
   code: string;
-  message: string;
+  detail: string;
 }
 
 /** What the service, or the way to it, answered instead of a result. `status` is 0 where nothing answered. */
@@ -34,12 +34,13 @@ export function apiErrorFrom(error: unknown): Error {
   }
   const { status } = error.response;
   const body: unknown = error.response.data;
-  if (isErrorBody(body)) return new ApiError(status, body.code, body.message, body.errors);
+  if (isProblem(body)) return new ApiError(status, body.code, body.detail, body.errors);
   return new ApiError(status, "unexpected", `The service answered with an error (${status}). Please try again.`);
 }
 
-function isErrorBody(body: unknown): body is { code: string; message: string; errors: FieldError[] } {
+/** A problem document (RFC 9457) of the service: what stands on the way to it answers without `code`. */
+function isProblem(body: unknown): body is { code: string; detail: string; errors: FieldError[] } {
   if (typeof body !== "object" || body === null) return false;
-  const { code, message, errors } = body as Record<string, unknown>;
-  return typeof code === "string" && typeof message === "string" && Array.isArray(errors);
+  const { code, detail, errors } = body as Record<string, unknown>;
+  return typeof code === "string" && typeof detail === "string" && Array.isArray(errors);
 }

@@ -1,6 +1,7 @@
 import { http, HttpResponse } from "msw";
 import { setupServer } from "msw/node";
 import type { User, UserFields } from "@/features/users/types";
+import type { FieldError } from "@/lib/api";
 
 export function user(id: number, name: string, status: User["status"] = "active"): User {
   const email = `${name.toLowerCase().replaceAll(" ", ".")}@example.com`;
@@ -74,14 +75,18 @@ class Service {
 }
 
 function notFound() {
-  const message = "There is no such user.";
-  return HttpResponse.json({ status: 404, code: "not_found", message, field: null, errors: [] }, { status: 404 });
+  return problem(404, "not_found", "There is no such user.");
 }
 
 function taken() {
-  const message = "This e-mail address belongs to another user.";
-  const errors = [{ field: "email", code: "already_taken", message }];
-  return HttpResponse.json({ status: 409, code: "already_taken", message, field: "email", errors }, { status: 409 });
+  const detail = "This e-mail address belongs to another user.";
+  return problem(409, "already_taken", detail, [{ field: "email", code: "already_taken", detail }]);
+}
+
+/** An error answer in the service's shape. */
+export function problem(status: number, code: string, detail: string, errors: FieldError[] = []) {
+  const body = { type: `urn:capstan:problem:${code}`, title: code, status, detail, code, errors };
+  return HttpResponse.json(body, { status, headers: { "Content-Type": "application/problem+json" } });
 }
 
 export const service = new Service();

@@ -28,10 +28,10 @@ describe("validation", () => {
 
   it("keeps the service's first complaint about each field it knows", () => {
     const errors = [
-      { field: "name", code: "a", message: "first" },
-      { field: "name", code: "b", message: "second" },
-      { field: "id", code: "c", message: "unknown" },
-      { field: null, code: "d", message: "none" },
+      { field: "name", code: "a", detail: "first" },
+      { field: "name", code: "b", detail: "second" },
+      { field: "id", code: "c", detail: "unknown" },
+      { field: null, code: "d", detail: "none" },
     ];
     expect(messagesFrom(errors)).toEqual({ name: "first" });
   });

@@ -24,8 +24,8 @@ export function validate(fields: UserFields): FieldMessages {
 /** The service's complaints by field; the first one counts. */
 export function messagesFrom(errors: readonly FieldError[]): FieldMessages {
   const messages: FieldMessages = {};
-  for (const { field, message } of errors) {
-    if (field === "name" || field === "email" || field === "status") messages[field] ??= message;
+  for (const { field, detail } of errors) {
+    if (field === "name" || field === "email" || field === "status") messages[field] ??= detail;
   }
   return messages;
 }
