@@ -64,6 +64,8 @@ class Tally:
             self._problems += bool(problem)
             seconds = time.monotonic() - self._began
             print(f"{seconds:7.0f} s  {self._done} of {self._planned}, {self._problems} problems: {kill}", flush=True)
+            if problem:
+                print(problem, flush=True)  # the end of a sweep is hours away
 
 
 def survive(kill: Kill, number: int, folder: Path, expected: Counter[str]) -> tuple[bool, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from .errors import ApiError, LeaseLost, LockHeld
+from .errors import ApiError, LeaseLost, LockHeld, Stopped
 from .runtime import Mailbox, Runtime
 
 LEASE_S = 120.0
@@ -188,7 +188,7 @@ class Lease:
         over = Holder(mine.number, mine.run, mine.process, mine.since, mine.until, True)
         try:
             self._store.put(f"{_LOCK}{mine.number}", over.text())
-        except ApiError:
+        except (ApiError, Stopped):
             return
 
     # -- the journal -------------------------------------------------------------------------------------------

@@ -171,8 +171,8 @@ class Engine:
         notes: dict[str, Note] = {}
         for stack in sorted(stacks):
             lease = Lease(stack, self._stores(stack), self._runtime, self._process, self._is_dead)
+            self._leases[stack] = lease  # let go of also where taking it breaks off half-way
             entries = lease.acquire()
-            self._leases[stack] = lease
             notes |= notes_in(entries)
             if stack == self._stack.platform:
                 self._keep_used_platform(entries)

@@ -63,6 +63,8 @@ class Lifetime:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        if os.getppid() != self._parent:
+            self._watcher.join()  # which ends this process, unless it was asked to stop
         _signal_of_parents_death(0)
         self._over.set()
         os.write(self._tell, b"\0")

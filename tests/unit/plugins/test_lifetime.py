@@ -150,6 +150,7 @@ from ansible_collections.capstan.fullstack.plugins.module_utils.stack.lifetime i
 with Lifetime({parent}) as lifetime:
     {body}
     print("over", lifetime.stopping(), flush=True)
+print("went on", flush=True)
 """
 
 
@@ -164,6 +165,11 @@ def test_a_parent_that_died_before_the_watch_began_is_noticed() -> None:
     assert (ran.returncode, ran.stdout) == (137, "")
 
 
+def test_work_that_ends_as_its_parent_dies_is_not_gone_on_from() -> None:
+    ran = alone("os.getppid() + 1", "pass")
+    assert (ran.returncode, ran.stdout) == (137, "over False\n")
+
+
 def test_a_request_to_stop_that_comes_together_with_the_parents_death_is_heard_first() -> None:
     both = "{PARENT_DIED, signal.SIGTERM}"
     me = "threading.main_thread().ident"  # a signal to the process might reach another thread, and so come alone
@@ -173,7 +179,7 @@ def test_a_request_to_stop_that_comes_together_with_the_parents_death_is_heard_f
         f"signal.pthread_kill({me}, signal.SIGTERM); signal.pthread_sigmask(signal.SIG_UNBLOCK, {both}); "
         "lifetime.sleep(10)",
     )
-    assert (ran.returncode, ran.stdout) == (0, "over True\n")
+    assert (ran.returncode, ran.stdout) == (0, "over True\nwent on\n")
 
 
 def test_a_request_to_stop_is_heard_while_the_main_thread_waits_for_a_lock_and_the_signal_went_to_another() -> None:
@@ -185,7 +191,7 @@ def test_a_request_to_stop_is_heard_while_the_main_thread_waits_for_a_lock_and_t
         "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}); "
         "os.kill(os.getpid(), signal.SIGTERM); other.join()",
     )
-    assert (ran.returncode, ran.stdout) == (0, "True\nover True\n")
+    assert (ran.returncode, ran.stdout) == (0, "True\nover True\nwent on\n")
 
 
 def test_afterwards_signals_mean_what_they_meant_before() -> None:
