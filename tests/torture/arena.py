@@ -61,11 +61,17 @@ class Kill:
         return f"{self.mode} {self.target}, {'whole tree' if self.tree else 'ansible-playbook alone'}"
 
 
-class Arena:
-    """`with Arena("torture-7", folder) as arena:` everything of one stack; removed at the end."""
+# For what is about calls, not pods: one of each is called for as two are.
+ONE_POD: Mapping[str, Any] = {"backend_replicas_min": 1, "frontend_replicas_min": 1}
 
-    def __init__(self, stack: str, folder: Path) -> None:
+
+class Arena:
+    """`with Arena("torture-7", folder) as arena:` everything of one stack; removed at the end. `variables`: of all its
+    runs with the sandbox's inventory."""
+
+    def __init__(self, stack: str, folder: Path, variables: Mapping[str, Any] | None = None) -> None:
         self.stack = stack
+        self._variables = {**SMALL, **(variables or {})}
         self._folder = folder
         self._state = paths_from(os.environ)
         self._runs = 0
@@ -117,7 +123,7 @@ class Arena:
             **(environment or {}),
         }
         given.pop("KUBECONFIG", None)
-        own = {"stack_name": self.stack, **SMALL}
+        own = {"stack_name": self.stack, **self._variables}
         extra = json.dumps({**(own if inventory == "inventories/sandbox" else {}), **(variables or {})})
         command = ["ansible-playbook", "-i", inventory, "playbooks/site.yml", "-e", extra, *arguments]
         log = (self._folder / f"run-{self._runs}.log").open("w")

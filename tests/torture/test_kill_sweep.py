@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from .arena import Arena, Kill, Target, targets_of
+from .arena import ONE_POD, Arena, Kill, Target, targets_of
 
 SEED = int(os.environ.get("CAPSTAN_TORTURE_SEED", "1"))
 SAMPLE = int(os.environ.get("CAPSTAN_TORTURE_SAMPLE", "20"))
@@ -29,7 +29,7 @@ WAYS = tuple((mode, tree) for mode in ("before", "after") for tree in (False, Tr
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Target], Counter[str]]]:
     """The calls of an undisturbed converge, and what is there after it."""
-    with Arena("torture-ref", tmp_path_factory.mktemp("reference")) as arena:
+    with Arena("torture-ref", tmp_path_factory.mktemp("reference"), ONE_POD) as arena:
         arena.run()
         yield targets_of(arena), arena.inventory()
 
@@ -72,7 +72,7 @@ def survive(kill: Kill, number: int, folder: Path, expected: Counter[str]) -> tu
     """Plays one kill; whether it hit, and what is wrong afterwards ("" when nothing is)."""
     stack = f"torture-{number}"
     try:
-        with Arena(stack, folder / stack) as arena:
+        with Arena(stack, folder / stack, ONE_POD) as arena:
             hit = arena.killed_run(replace(kill, target=of_stack(kill.target, stack)))
             arena.run()
             again = arena.run("--check")
