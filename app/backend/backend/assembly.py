@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,17 @@ from bottle import Bottle
 
 from backend.cache.users import UserCache, client
 from backend.config import Settings
+from backend.migrations.plan import pending
+from backend.migrations.runner import read_history
+from backend.migrations.scripts import SQL_FOLDER, MigrationError, scripts_in
 from backend.observability.health import Health
+from backend.observability.instruments import Instruments
 from backend.repository.pool import Pool
 from backend.repository.users import UserRepository
 from backend.service.users import NoCache, UserService
-from backend.web.app import management_app, service_app
+from backend.web.app import service_app
 from backend.web.edge import Edge
+from backend.web.management import management_app
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +43,35 @@ class Backend:
 
 def assemble(settings: Settings) -> Backend:
     """A backend that serves as soon as its applications are called; connects in the background."""
-    pool = Pool(settings.database)
-    cache = UserCache(client(settings.redis)) if settings.redis else None
-    repository = UserRepository(pool)
+    instruments = Instruments()
+    pool = Pool(settings.database, acquired=instruments.acquired.record)
+    instruments.watch_pool(pool.stats, settings.database.pool_size, settings.database.pool_min_idle)
+    cache = None
+    if settings.redis:
+        cache = UserCache(client(settings.redis), was_read=lambda hit: instruments.cache_read("users", hit=hit))
+    repository = UserRepository(pool, instruments.invocations)
 
     def database_details() -> dict[str, Any]:
         return {"database": "PostgreSQL", "pool": dataclasses.asdict(pool.stats())}
 
-    health = Health(repository.ping, cache.ping if cache else None, database_details)
-    users = UserService(repository, cache or NoCache())
+    ping_cache = cache.ping if cache else None
+    health = Health(repository.ping, ping_cache, database_details, _pending_migrations(pool))
+    users = UserService(repository, cache or NoCache(), instruments)
     pool.start()
-    return Backend(service_app(settings, users, health), management_app(settings, health), health, pool, cache)
+    service = service_app(settings, users, health, instruments)
+    return Backend(service, management_app(settings, health, instruments), health, pool, cache)
+
+
+def _pending_migrations(pool: Pool) -> Callable[[float], list[str]]:
+    """(seconds to wait for a connection) -> the migrations that were not run, or why that cannot be said."""
+    scripts = scripts_in(SQL_FOLDER)
+
+    def names(timeout_s: float) -> list[str]:
+        with pool.lend(timeout_s) as pooled:
+            history = read_history(pooled.connection)
+        try:
+            return [script.name for script in pending(scripts, history)]
+        except MigrationError as error:
+            return [str(error)]
+
+    return names

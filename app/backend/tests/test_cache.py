@@ -11,6 +11,7 @@ from backend.cache.users import UserCache, client
 from backend.config import Redis
 from backend.entities import UserFields
 from backend.errors import NotFound
+from backend.observability.instruments import Instruments
 from backend.repository.pool import Pool
 from backend.repository.users import UserRepository
 from backend.service.users import UserService
@@ -67,7 +68,7 @@ class SlowRepository(UserRepository):
     """Stops after a row was read until it is told to go on: the moment in which another client writes."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(pool)
+        super().__init__(pool, Instruments().invocations)
         self.has_read, self.go_on = threading.Event(), threading.Event()
 
     def get(self, user_id: int) -> Any:
@@ -83,7 +84,7 @@ def test_a_row_read_before_a_write_is_not_cached_after_it(write: str, start: Any
     running.api("POST", "/api/users", ADA)
     slow = SlowRepository(running.backend.pool)
     cache = UserCache(client(Redis(host="127.0.0.1", port=redis_server.port, password="s3cret-pa55")))
-    reader = threading.Thread(target=UserService(slow, cache).get, args=(1,))
+    reader = threading.Thread(target=UserService(slow, cache, Instruments()).get, args=(1,))
     reader.start()
     assert slow.has_read.wait(10)
     if write == "update":
@@ -129,7 +130,7 @@ def test_a_service_without_a_cache_reads_from_the_database(start: Any) -> None:
     assert [x_cache(running.api), x_cache(running.api)] == ["miss", "miss"]
     running.api("PUT", "/api/users/1", ADA_KING)
     assert running.api("DELETE", "/api/users/1").status == 204
-    assert running.management("GET", "/actuator/health").json["components"].keys() == {"db"}
+    assert "redis" not in running.management("GET", "/actuator/health").json["components"]
 
 
 class Switchable(redis.Redis):
@@ -147,7 +148,9 @@ def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(databas
     redis_server.client().flushall()
     pool, now = Pool(database), [100.0]
     connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
-    service = UserService(UserRepository(pool), UserCache(connection, clock=lambda: now[0]))
+    instruments = Instruments()
+    repository = UserRepository(pool, instruments.invocations)
+    service = UserService(repository, UserCache(connection, clock=lambda: now[0]), instruments)
     user = service.create(_fields("Ada"))
     service.get(user.id)
     assert service.get(user.id)[1] is True
@@ -168,7 +171,9 @@ def test_after_a_failure_reads_leave_redis_alone_for_a_moment(database: Any, red
     redis_server.client().flushall()
     pool, now = Pool(database), [100.0]
     connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
-    service = UserService(UserRepository(pool), UserCache(connection, clock=lambda: now[0]))
+    instruments = Instruments()
+    repository = UserRepository(pool, instruments.invocations)
+    service = UserService(repository, UserCache(connection, clock=lambda: now[0]), instruments)
     user = service.create(_fields("Ada"))
     service.get(user.id)
     connection.cut = True

@@ -37,7 +37,12 @@ def test_health_shows_both_components_in_detail_on_the_management_port_only(star
     for api in (running.api, running.management):
         answer = api("GET", "/actuator/health")
         assert (answer.status, answer.json["status"]) == (200, "UP")
-        assert {name: part["status"] for name, part in answer.json["components"].items()} == {"db": "UP", "redis": "UP"}
+        assert {name: part["status"] for name, part in answer.json["components"].items()} == {
+            "db": "UP",
+            "migrations": "UP",
+            "redis": "UP",
+            "diskSpace": "UP",
+        }
     assert "details" not in running.api("GET", "/actuator/health").json["components"]["db"]
     detail = running.management("GET", "/actuator/health").json["components"]["db"]["details"]
     assert detail["database"] == "PostgreSQL" and detail["pool"]["active"] == 0
@@ -48,7 +53,8 @@ def test_without_redis_the_service_is_degraded_but_in_rotation(start: Any, own_r
     own_redis.kill()
     answer = running.api("GET", "/actuator/health")
     assert (answer.status, answer.json["status"]) == (200, "DEGRADED")
-    assert answer.json["components"] == {"db": {"status": "UP"}, "redis": {"status": "DOWN"}}
+    down = {name for name, part in answer.json["components"].items() if part["status"] != "UP"}
+    assert down == {"redis"}
     assert running.management("GET", "/actuator/health/readiness").status == 200
 
 

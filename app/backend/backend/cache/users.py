@@ -94,8 +94,15 @@ def client(settings: RedisSettings) -> redis.Redis:
 class UserCache:
     """Never raises for a Redis that is away: a read is a miss, a write is owed until Redis is back."""
 
-    def __init__(self, connection: redis.Redis, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        connection: redis.Redis,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        was_read: Callable[[bool], None] = lambda hit: None,
+    ) -> None:
         self._redis = connection
+        self._was_read = was_read
         self._put = connection.register_script(_PUT)
         self._clock = clock
         self._lock = threading.Lock()
@@ -104,15 +111,9 @@ class UserCache:
 
     def get(self, user_id: int) -> User | None:
         """The cached user, None for a miss."""
-        if not self._reachable():
-            return None
-        try:
-            self._pay()
-            stored = self._redis.get(user_key(user_id))
-        except redis.RedisError as error:
-            self._rest(error)
-            return None
-        return user_from_text(str(stored)) if stored else None
+        found = self._read(user_id)
+        self._was_read(found is not None)
+        return found
 
     def put(self, user: User) -> None:
         """Offers a row read from the database; an older one never replaces a newer one."""
@@ -137,6 +138,17 @@ class UserCache:
         self._redis.close()
 
     # -- within
+
+    def _read(self, user_id: int) -> User | None:
+        if not self._reachable():
+            return None
+        try:
+            self._pay()
+            stored = self._redis.get(user_key(user_id))
+        except redis.RedisError as error:
+            self._rest(error)
+            return None
+        return user_from_text(str(stored)) if stored else None
 
     def _write(self, user_id: int, version: int, body: str) -> bool:
         try:

@@ -1,30 +1,34 @@
 """Health in the shapes of Spring's actuator.
 
-The database decides: without it the service is DOWN (503). Without Redis it is DEGRADED (200): slower, but it serves,
-so nothing may take it out of rotation or restart it. Liveness looks at the process alone, so that a database outage
-restarts no pod; readiness asks the database as well, so that a release with wrong credentials never becomes ready.
+Database and schema decide: without them the service is DOWN (503). Without Redis, or with a full disk, it is DEGRADED
+(200): slower, but it serves, so nothing may take it out of rotation or restart it. Liveness looks at the process alone,
+so that a database outage restarts no pod; readiness asks the database as well, so that a release with wrong credentials
+never becomes ready.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from backend.errors import DatabaseUnavailable
+from backend.errors import DatabaseUnavailable, ServiceError
 
 log = logging.getLogger(__name__)
 
 UP, DOWN, DEGRADED, OUT_OF_SERVICE = "UP", "DOWN", "DEGRADED", "OUT_OF_SERVICE"
 DATABASE_PATIENCE_S = 2.0
+DISK_PATH, DISK_THRESHOLD_BYTES = "/tmp", 10 * 1024 * 1024
+_DECIDING = ("db", "migrations")
 
 Answer = tuple[int, dict[str, Any]]  # HTTP status, JSON body
 
 
 def overall(components: dict[str, str]) -> str:
-    """The status of the whole from those of its components: "db" decides, the others only degrade."""
-    if components.get("db") != UP:
+    """The status of the whole from those of its components: some decide, the others only degrade."""
+    if any(components.get(name) != UP for name in _DECIDING):
         return DOWN
     return UP if all(status == UP for status in components.values()) else DEGRADED
 
@@ -37,10 +41,12 @@ class Health:
         ping_database: Callable[[float], None],
         ping_cache: Callable[[], None] | None,
         database_details: Callable[[], dict[str, Any]],
+        pending_migrations: Callable[[float], list[str]],
     ) -> None:
         self._ping_database = ping_database
         self._ping_cache = ping_cache
         self._database_details = database_details
+        self._pending_migrations = pending_migrations
         self._draining = threading.Event()
 
     def drain(self) -> None:
@@ -50,8 +56,11 @@ class Health:
     def whole(self, *, details: bool) -> Answer:
         """/actuator/health; `details` only where no stranger reads them."""
         components = {"db": self._database(details)}
+        up = components["db"]["status"] == UP
+        components["migrations"] = self._migrations(details) if up else {"status": DOWN}
         if self._ping_cache is not None:
             components["redis"] = self._cache(self._ping_cache, details)
+        components["diskSpace"] = disk_space(details)
         status = overall({name: component["status"] for name, component in components.items()})
         if self._draining.is_set():
             status = OUT_OF_SERVICE
@@ -77,6 +86,14 @@ class Health:
             return {"status": DOWN} | ({"details": {"error": str(error)}} if details else {})
         return {"status": UP} | ({"details": self._database_details()} if details else {})
 
+    def _migrations(self, details: bool) -> dict[str, Any]:
+        try:
+            pending = self._pending_migrations(DATABASE_PATIENCE_S)
+        except ServiceError as error:
+            log.warning("health: migrations: %s", error)
+            return {"status": DOWN} | ({"details": {"error": str(error)}} if details else {})
+        return {"status": DOWN if pending else UP} | ({"details": {"pending": pending}} if details else {})
+
     def _cache(self, ping: Callable[[], None], details: bool) -> dict[str, Any]:
         try:
             ping()
@@ -84,3 +101,11 @@ class Health:
             log.warning("health: redis: %s", error)
             return {"status": DOWN} | ({"details": {"error": str(error)}} if details else {})
         return {"status": UP}
+
+
+def disk_space(details: bool) -> dict[str, Any]:
+    """How full the disk is that temporary files go to."""
+    usage = shutil.disk_usage(DISK_PATH)
+    shown = {"total": usage.total, "free": usage.free, "threshold": DISK_THRESHOLD_BYTES, "path": DISK_PATH}
+    status = UP if usage.free >= DISK_THRESHOLD_BYTES else DOWN
+    return {"status": status} | ({"details": shown} if details else {})

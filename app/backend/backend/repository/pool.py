@@ -79,8 +79,10 @@ class Pool:
         *,
         open_connection: Callable[[Database], Connection] = connect,
         clock: Callable[[], float] = time.monotonic,
+        acquired: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._database = database
+        self._acquired = acquired  # told how long each wait for a connection was
         self._open_connection = open_connection
         self._clock = clock
         self._changed = threading.Condition()
@@ -118,7 +120,11 @@ class Pool:
         Raises DatabaseUnavailable when none came free in time or none can be opened, also when the server goes away
         within the block. Other database errors pass through.
         """
-        pooled = self._acquire(self._database.connection_timeout_s if timeout_s is None else timeout_s)
+        began = self._clock()
+        try:
+            pooled = self._acquire(self._database.connection_timeout_s if timeout_s is None else timeout_s)
+        finally:
+            self._acquired(self._clock() - began)
         try:
             yield pooled
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from backend.entities import Page, User, UserFields
 from backend.errors import NotFound
+from backend.observability.instruments import Instruments
 from backend.repository.users import UserRepository
 
 
@@ -34,9 +35,10 @@ class NoCache:
 class UserService:
     """Methods raise NotFound, Conflict and DatabaseUnavailable."""
 
-    def __init__(self, repository: UserRepository, cache: Cache) -> None:
+    def __init__(self, repository: UserRepository, cache: Cache, instruments: Instruments) -> None:
         self._repository = repository
         self._cache = cache
+        self._instruments = instruments
 
     def list(self, limit: int, cursor: int | None, status: str | None) -> Page:
         """A page of users, newest first."""
@@ -55,7 +57,9 @@ class UserService:
 
     def create(self, fields: UserFields) -> User:
         """The new user."""
-        return self._repository.create(fields)
+        user = self._repository.create(fields)
+        self._instruments.users_created.add()
+        return user
 
     def update(self, user_id: int, fields: UserFields) -> User:
         """The user after the change."""
@@ -71,3 +75,4 @@ class UserService:
         if user is None:
             raise NotFound(f"There is no user {user_id}.")
         self._cache.forget(user, deleted=True)
+        self._instruments.users_deleted.add()

@@ -1,4 +1,4 @@
-"""The two WSGI applications: the service on its port, the management on its own."""
+"""The WSGI application of the service port, and what it shares with that of the management port."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from backend import __version__
 from backend.config import Settings
 from backend.errors import Conflict, DatabaseUnavailable, FieldError, InvalidRequest, NotFound
 from backend.observability.health import Answer, Health
+from backend.observability.instruments import Instruments
 from backend.service.users import UserService
 from backend.web import users as user_routes
 from backend.web.edge import Edge
@@ -49,7 +50,8 @@ def answer_errors(callback: Any) -> Any:
     return call
 
 
-def _new_app() -> Bottle:
+def new_app() -> Bottle:
+    """An application that answers errors with problem documents."""
     app = Bottle()
     app.config["json.enable"] = False  # answers are made by `reply`
     app.install(answer_errors)
@@ -67,14 +69,15 @@ def _new_app() -> Bottle:
     return app
 
 
-def _health_reply(answer: Answer) -> HTTPResponse:
+def health_reply(answer: Answer) -> HTTPResponse:
+    """Health as HTTP."""
     status, body = answer
     return reply(body, status)
 
 
-def service_app(settings: Settings, users: UserService, health: Health) -> Edge:
+def service_app(settings: Settings, users: UserService, health: Health, instruments: Instruments) -> Edge:
     """The application on the service port: /api, and /actuator/health for the load balancer."""
-    app = _new_app()
+    app = new_app()
     user_routes.add_routes(app, users)
 
     @app.get("/api/settings")
@@ -90,31 +93,6 @@ def service_app(settings: Settings, users: UserService, health: Health) -> Edge:
 
     @app.get("/actuator/health")
     def show_health() -> HTTPResponse:
-        return _health_reply(health.whole(details=False))
+        return health_reply(health.whole(details=False))
 
-    return Edge(app, settings.max_upload_bytes, settings.cors_origins)
-
-
-def management_app(settings: Settings, health: Health) -> Bottle:
-    """The application on the management port: health in detail, liveness, readiness, info."""
-    app = _new_app()
-
-    @app.get("/actuator/health")
-    def show_health() -> HTTPResponse:
-        return _health_reply(health.whole(details=True))
-
-    @app.get("/actuator/health/liveness")
-    def show_liveness() -> HTTPResponse:
-        return _health_reply(health.liveness())
-
-    @app.get("/actuator/health/readiness")
-    def show_readiness() -> HTTPResponse:
-        return _health_reply(health.readiness())
-
-    @app.get("/actuator/info")
-    def show_info() -> HTTPResponse:
-        return reply(
-            {"app": {"name": "capstan-user-service", "version": __version__}, "build": {"revision": settings.build}}
-        )
-
-    return app
+    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)

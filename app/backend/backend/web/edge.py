@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from backend.errors import FieldError
+from backend.observability.instruments import Instruments
 from backend.observability.logs import CORRELATION_HEADER, correlation_id, correlation_id_from
 from backend.web.json import problem
 
@@ -27,8 +28,15 @@ _NO_BODY = (204, 304)
 class Edge:
     """A WSGI application around another one."""
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], max_body_bytes: int, cors_origins: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        max_body_bytes: int,
+        cors_origins: tuple[str, ...],
+        instruments: Instruments,
+    ) -> None:
         self._app = app
+        self._instruments = instruments
         self._max_body_bytes = max_body_bytes
         self._cors_origins = cors_origins
 
@@ -43,7 +51,9 @@ class Edge:
             headers, body = compressed(environ, headers, body)
             if int(status[:3]) not in _NO_BODY and environ["REQUEST_METHOD"] != "HEAD":
                 headers = [*_without(headers, "content-length"), ("Content-Length", str(len(body)))]
-            self._log(environ, int(status[:3]), headers, len(body), time.perf_counter() - started)
+            took_s = time.perf_counter() - started
+            self._instruments.answered(environ["REQUEST_METHOD"], uri_of(environ), int(status[:3]), took_s)
+            self._log(environ, int(status[:3]), headers, len(body), took_s)
         finally:
             correlation_id.reset(token)
         start_response(status, headers)
@@ -104,6 +114,15 @@ class Edge:
         }
         cache = next((value for name, value in headers if name.lower() == "x-cache"), None)
         log.log(level, "request", extra={"fields": fields | ({"cache": cache} if cache else {})})
+
+
+def uri_of(environ: Environ) -> str:
+    """The route that a request took, "/api/users/{id}"; never what the client wrote."""
+    route = environ.get("bottle.route")
+    if route is None:
+        return "UNKNOWN"
+    rule: str = route.rule
+    return rule.replace("<", "{").replace(">", "}")
 
 
 def read_body(environ: Environ, max_bytes: int) -> bytes | None:

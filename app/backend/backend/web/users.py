@@ -45,9 +45,9 @@ def add_routes(app: Bottle, users: UserService) -> None:
         limit = _whole("limit", 1, LIMIT_MAX) or LIMIT_DEFAULT
         return reply(page_to_json(users.list(limit, _whole("cursor", 1, _ID_MAX), _status())))
 
-    @app.get("/api/users/<key>")
-    def get_user(key: str) -> HTTPResponse:
-        user, hit = users.get(_user_id(key))
+    @app.get("/api/users/<user_id>")
+    def get_user(user_id: str) -> HTTPResponse:
+        user, hit = users.get(_user_id(user_id))
         return reply(user_to_json(user), X_Cache="hit" if hit else "miss")
 
     @app.post("/api/users")
@@ -55,11 +55,11 @@ def add_routes(app: Bottle, users: UserService) -> None:
         user = users.create(user_fields(read_json()))
         return reply(user_to_json(user), 201, Location=f"/api/users/{user.id}")
 
-    @app.put("/api/users/<key>")
-    def update_user(key: str) -> HTTPResponse:
-        return reply(user_to_json(users.update(_user_id(key), user_fields(read_json()))))
+    @app.put("/api/users/<user_id>")
+    def update_user(user_id: str) -> HTTPResponse:
+        return reply(user_to_json(users.update(_user_id(user_id), user_fields(read_json()))))
 
-    @app.delete("/api/users/<key>")
-    def delete_user(key: str) -> HTTPResponse:
-        users.delete(_user_id(key))
+    @app.delete("/api/users/<user_id>")
+    def delete_user(user_id: str) -> HTTPResponse:
+        users.delete(_user_id(user_id))
         return HTTPResponse(status=204)

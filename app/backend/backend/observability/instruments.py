@@ -1,0 +1,67 @@
+"""What the service counts and times. The names are those of Spring Boot's meters, so dashboards carry over."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from backend.observability.metrics import Registry
+from backend.repository.pool import PoolStats
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OUTCOMES = {1: "INFORMATIONAL", 2: "SUCCESS", 3: "REDIRECTION", 4: "CLIENT_ERROR", 5: "SERVER_ERROR"}
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Instruments:
+    """The meters of one process. Tags take their values from fixed sets: no client can make new series."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        new = self.registry
+        self._requests = new.timer(
+            "http.server.requests", "Requests of the service port.", "method", "uri", "status", "outcome"
+        )
+        self.acquired = new.timer("jdbc.connections.acquire", "Waits for a connection of the pool.")
+        self.invocations = new.timer(
+            "spring.data.repository.invocations", "Calls of the database.", "repository", "method", "state"
+        )
+        self._cache_gets = new.counter("cache.gets", "Reads of the cache.", "cache", "result")
+        self.users_created = new.counter("users.created", "Users created.")
+        self.users_deleted = new.counter("users.deleted", "Users deleted.")
+        _of_process(new)
+
+    def answered(self, method: str, uri: str, status: int, seconds: float) -> None:
+        """A request was answered. `uri`: the route, not what the client wrote."""
+        known = method if method in METHODS else "UNKNOWN"
+        self._requests.record(seconds, known, uri, str(status), _OUTCOMES.get(status // 100, "UNKNOWN"))
+
+    def cache_read(self, cache: str, *, hit: bool) -> None:
+        """The cache was asked."""
+        self._cache_gets.add(cache, "hit" if hit else "miss")
+
+    def watch_pool(self, stats: Callable[[], PoolStats], most: int, least_idle: int) -> None:
+        """Shows a connection pool's figures."""
+        new = self.registry
+        new.gauge("jdbc.connections.active", "Connections in use.", lambda: stats().active)
+        new.gauge("jdbc.connections.idle", "Connections that wait for use.", lambda: stats().idle)
+        new.gauge("jdbc.connections.pending", "Threads that wait for a connection.", lambda: stats().waiting)
+        new.gauge("jdbc.connections.max", "The most connections that there may be.", lambda: most)
+        new.gauge("jdbc.connections.min", "How many are kept idle.", lambda: least_idle)
+
+
+def _of_process(new: Registry) -> None:
+    started = time.time()
+    new.gauge("process.resident.memory", "Memory in use.", _resident_bytes, "bytes")
+    new.gauge("process.open.fds", "Open files and sockets.", lambda: sum(1 for _ in Path("/proc/self/fd").iterdir()))
+    new.gauge("process.threads", "Threads.", threading.active_count)
+    new.gauge("process.start.time", "When this process started, since the epoch.", lambda: started, "seconds")
+    new.asked_counter("process.cpu", "Processor time, of user and system.", time.process_time, "seconds")
+
+
+def _resident_bytes() -> int:
+    """Source: proc(5), statm."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
