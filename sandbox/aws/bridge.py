@@ -15,7 +15,7 @@ from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import HTTPException
 
 from .errors import AwsError
-from .protocol import Operation, Reply, error_of, failure, moto_request, result_of, service_model
+from .protocol import Operation, Reply, error_of, failure, moto_request, operation_model, result_of, service_model
 from .signing import HttpRequest
 from .world import Call
 
@@ -71,9 +71,9 @@ def ask(call_or_place: Call | tuple[str, str], service: str, name: str, **params
     """
     account, region = call_or_place.place if isinstance(call_or_place, Call) else call_or_place
     model = service_model(service)
-    operation_model = model.operation_model(name)
     serializer = botocore.serialize.create_serializer(str(model.protocol), False)
-    wire = serializer.serialize_to_request(params, operation_model)
+    asked = operation_model(service, name)
+    wire = serializer.serialize_to_request(params, asked)
     headers = {key.lower(): value for key, value in wire["headers"].items()}
     scope = f"AKIASANDBOXINTERNAL0/20260101/{region}/{service}/aws4_request"
     headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}"  # moto takes the region from here
@@ -87,7 +87,7 @@ def ask(call_or_place: Call | tuple[str, str], service: str, name: str, **params
         wire["method"], wire["url_path"], query if isinstance(query, str) else _query(query), headers,
         body.encode() if isinstance(body, str) else body,
     )
-    operation = Operation(service, name, str(model.protocol), operation_model, params, {})
+    operation = Operation(service, name, str(model.protocol), asked, params, {})
     reply = dispatch(operation, request, account)
     if reply.status >= 400:
         raise error_of(operation, reply)

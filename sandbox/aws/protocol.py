@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,11 @@ SERVICES = {
 }
 
 
+# moto and botocore keep an operation's model under one key, botocore's own first and moto's a moment later: a thread
+# that asks in between gets the wrong one.
+_models = threading.Lock()
+
+
 @dataclass(frozen=True)
 class Reply:
     """A finished answer. `code` is the error code, empty on success."""
@@ -65,6 +71,12 @@ def service_model(service: str) -> ServiceModel:
     return get_service_model(service)
 
 
+def operation_model(service: str, name: str) -> OperationModel:
+    """The model of one operation. Raises botocore's OperationNotFoundError."""
+    with _models:
+        return service_model(service).operation_model(name)
+
+
 @functools.cache
 def _router(service: str) -> Any:
     return get_service_router(service)
@@ -91,9 +103,10 @@ def operation_of(service: str, request: HttpRequest) -> Operation:
     name = made.values.get("Action") or request.headers.get("x-amz-target", "").rpartition(".")[2]
     try:
         if name:
-            operation = model.operation_model(name)
+            operation = operation_model(service, name)
         else:
-            operation, uri_params = _router(service).match(made)
+            with _models:
+                operation, uri_params = _router(service).match(made)
     except Exception as error:  # botocore and werkzeug raise classes of their own for what is not there
         raise AwsError("InvalidAction", f"{service} has no such operation: {name or request.path}", 400) from error
     protocol = determine_request_protocol(model, request.headers.get("content-type"))

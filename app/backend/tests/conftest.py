@@ -26,6 +26,7 @@ from backend.management import serve_in_background
 from backend.migrations.runner import connect, migrate
 from backend.migrations.scripts import SQL_FOLDER, scripts_in
 
+from app.backend.tests.contract import Contract
 from app.backend.tests.servers import PASSWORD, Postgres, RedisServer, free_port, scratch_folder, until
 
 BACKEND = Path(__file__).parents[1]
@@ -126,10 +127,11 @@ class Reply:
 
 
 class Api:
-    """Sends requests to one port."""
+    """Sends requests to one port. With a contract, no answer may be other than that says."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, contract: Contract | None = None) -> None:
         self._base = f"http://127.0.0.1:{port}"
+        self._contract = contract
         self._pool = urllib3.PoolManager(retries=False, timeout=20)
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
@@ -139,6 +141,8 @@ class Api:
             named.setdefault("Content-Type", "application/json")
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         answer = self._pool.request(method, self._base + path, body=data, headers=named)
+        if self._contract is not None:
+            self._contract.check(method, path, answer.status, answer.headers, answer.data)
         return Reply(answer.status, answer.headers, answer.data)
 
 
@@ -163,7 +167,8 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., Running]]:
         undo.extend([backend.close, *(server.shutdown for server in servers)])
         undo.extend(server.server_close for server in servers)
         service, management = (Api(server.server_port) for server in servers)
-        return Running(service, management, backend)
+        contract = Contract(service("GET", "/api/openapi.json").json)
+        return Running(Api(servers[0].server_port, contract), management, backend)
 
     yield starter
     for step in undo:

@@ -9,7 +9,7 @@ from typing import Any
 from ..bridge import backend
 from ..errors import AwsError
 from ..hooks import before
-from ..protocol import service_model
+from ..protocol import operation_model
 from ..world import Call, World
 from .catalogue import quirk
 from .read_lag import NOT_FOUND
@@ -39,7 +39,7 @@ _ID_PARAMETERS = {
 @functools.cache
 def _documented_filters(operation: str) -> frozenset[str]:
     """The filter names in the model's own description of the operation's parameter Filters."""
-    shape = service_model("ec2").operation_model(operation).input_shape
+    shape = operation_model("ec2", operation).input_shape
     member = shape.members.get("Filters") if shape is not None else None
     text = str(member.documentation) if member is not None else ""
     return frozenset(re.findall(r"<code>([a-z][a-z0-9.-]*)</code>", text))

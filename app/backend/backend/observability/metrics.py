@@ -1,4 +1,4 @@
-"""Counters, gauges and timers, cheap enough for every request: 0.4 µs each.
+"""Counters, gauges and timers, cheap enough for every request: less than a microsecond each.
 
 A meter has a name with dots, as the actuator shows it (`http.server.requests`), and a unit; Prometheus gets the same
 name in its own form (`http_server_requests_seconds`). Values with the same tags are one series.

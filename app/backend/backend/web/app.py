@@ -13,12 +13,31 @@ from backend.errors import Conflict, DatabaseUnavailable, FieldError, InvalidReq
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
 from backend.service.users import UserService
+from backend.web import openapi
 from backend.web import users as user_routes
 from backend.web.edge import Edge
 from backend.web.json import problem, reply
+from backend.web.operations import Answer as Described
+from backend.web.operations import Operation, add
+from backend.web.schema import Object, Shown
 
 log = logging.getLogger(__name__)
 
+_SETTINGS = Object(
+    "Settings",
+    {
+        "version": Shown({"type": "string"}),
+        "features": Shown({"type": "object", "additionalProperties": {"type": "boolean"}}),
+        "max_upload_bytes": Shown({"type": "integer"}),
+    },
+)
+_HEALTH = Object(
+    "Health",
+    {
+        "status": Shown({"type": "string", "enum": ["UP", "DEGRADED", "DOWN", "OUT_OF_SERVICE"]}),
+        "components": Shown({"type": "object", "additionalProperties": {"type": "object"}}),
+    },
+)
 _HTTP_ERRORS = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take that method."),
@@ -76,23 +95,50 @@ def health_reply(answer: Answer) -> HTTPResponse:
 
 
 def service_app(settings: Settings, users: UserService, health: Health, instruments: Instruments) -> Edge:
-    """The application on the service port: /api, and /actuator/health for the load balancer."""
+    """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     app = new_app()
-    user_routes.add_routes(app, users)
+    operations = [*user_routes.operations(users), *_general(settings, health)]
+    for operation in operations:
+        add(app, operation)
+    described = openapi.document(operations)
+    page = openapi.page(described).encode()
 
-    @app.get("/api/settings")
-    def show_settings() -> HTTPResponse:
-        """What a client may know of the configuration."""
-        return reply(
-            {
-                "version": __version__,
-                "features": {"new_ui": settings.new_ui},
-                "max_upload_bytes": settings.max_upload_bytes,
-            }
-        )
+    @app.get("/api/openapi.json")
+    def show_document() -> HTTPResponse:
+        return reply(described)
 
-    @app.get("/actuator/health")
-    def show_health() -> HTTPResponse:
-        return health_reply(health.whole(details=False))
+    @app.get("/api/docs")
+    def show_page() -> HTTPResponse:
+        return HTTPResponse(page, 200, {"Content-Type": "text/html; charset=utf-8"})
+
+    @app.get("/api/docs.css")
+    def show_style() -> HTTPResponse:
+        return HTTPResponse(openapi.STYLE.encode(), 200, {"Content-Type": "text/css; charset=utf-8"})
 
     return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+
+
+def _general(settings: Settings, health: Health) -> list[Operation]:
+    known = {
+        "version": __version__,
+        "features": {"new_ui": settings.new_ui},
+        "max_upload_bytes": settings.max_upload_bytes,
+    }
+    return [
+        Operation(
+            name="getSettings",
+            method="GET",
+            path="/api/settings",
+            summary="What a client may know of the configuration",
+            run=lambda: reply(known),
+            answers={200: Described("Version, features, and the largest body that is taken.", _SETTINGS)},
+        ),
+        Operation(
+            name="getHealth",
+            method="GET",
+            path="/actuator/health",
+            summary="Whether the service can do its work: for load balancers",
+            run=lambda: health_reply(health.whole(details=False)),
+            answers={200: Described("UP or DEGRADED.", _HEALTH), 503: Described("DOWN or OUT_OF_SERVICE.", _HEALTH)},
+        ),
+    ]

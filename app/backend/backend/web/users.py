@@ -2,64 +2,113 @@
 
 from __future__ import annotations
 
-from bottle import Bottle, HTTPResponse, request
+from typing import Any
 
-from backend.entities import STATUSES
-from backend.errors import FieldError, InvalidRequest, NotFound
+from bottle import HTTPResponse
+
+from backend.entities import STATUSES, UserFields
 from backend.service.users import UserService
-from backend.service.validation import user_fields
-from backend.web.json import page_to_json, read_json, reply, user_to_json
+from backend.web.json import page_to_json, reply, user_to_json
+from backend.web.operations import Answer, Operation, Parameter
+from backend.web.schema import ID_MAX, Choice, Email, Kind, Object, Shown, Text, Whole
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
-_ID_MAX = 2**63 - 1
+NAME_MAX = 100
+
+_STATUS = Choice("The status", STATUSES)
+_TIME = Shown({"type": "string", "format": "date-time"})
+_INPUT: dict[str, Kind] = {"name": Text("The name", NAME_MAX, "Ada Lovelace"), "email": Email(), "status": _STATUS}
+FIELDS = Object("UserFields", _INPUT, {"status": "active"})
+USER = Object("User", {"id": Whole(1, ID_MAX), **_INPUT, "created_at": _TIME, "updated_at": _TIME})
+PAGE = Object(
+    "UserPage",
+    {
+        "items": Shown({"type": "array", "items": {"$ref": "#/components/schemas/User"}}),
+        "next_cursor": Shown({"type": ["integer", "null"], "format": "int64", "description": "null at the end"}),
+    },
+)
 
 
-def _user_id(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text[:20]) > _ID_MAX:
-        raise NotFound(f"There is no user {text[:40]!r}.")
-    return int(text)
+def _fields(body: dict[str, Any]) -> UserFields:
+    return UserFields(name=body["name"], email=body["email"], status=body["status"])
 
 
-def _whole(name: str, low: int, high: int) -> int | None:
-    """The query parameter as a number, None where it is not given. Raises InvalidRequest."""
-    text = request.query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 19) or not low <= int(text) <= high:
-        raise InvalidRequest([FieldError(name, "out_of_range", f"{name} must be a whole number from {low} to {high}.")])
-    return int(text)
-
-
-def _status() -> str | None:
-    text: str | None = request.query.get("status")
-    if text is not None and text not in STATUSES:
-        raise InvalidRequest([FieldError("status", "not_a_choice", f"status must be one of {', '.join(STATUSES)}.")])
-    return text
-
-
-def add_routes(app: Bottle, users: UserService) -> None:
+def operations(users: UserService) -> list[Operation]:
     """The five operations on users."""
+    by_id = {"user_id": Parameter(Whole(1, ID_MAX), "The user's id.")}
 
-    @app.get("/api/users")
-    def list_users() -> HTTPResponse:
-        limit = _whole("limit", 1, LIMIT_MAX) or LIMIT_DEFAULT
-        return reply(page_to_json(users.list(limit, _whole("cursor", 1, _ID_MAX), _status())))
+    def list_users(limit: int, cursor: int | None, status: str | None) -> HTTPResponse:
+        return reply(page_to_json(users.list(limit, cursor, status)))
 
-    @app.get("/api/users/<user_id>")
-    def get_user(user_id: str) -> HTTPResponse:
-        user, hit = users.get(_user_id(user_id))
+    def get_user(user_id: int) -> HTTPResponse:
+        user, hit = users.get(user_id)
         return reply(user_to_json(user), X_Cache="hit" if hit else "miss")
 
-    @app.post("/api/users")
-    def create_user() -> HTTPResponse:
-        user = users.create(user_fields(read_json()))
+    def create_user(body: dict[str, Any]) -> HTTPResponse:
+        user = users.create(_fields(body))
         return reply(user_to_json(user), 201, Location=f"/api/users/{user.id}")
 
-    @app.put("/api/users/<user_id>")
-    def update_user(user_id: str) -> HTTPResponse:
-        return reply(user_to_json(users.update(_user_id(user_id), user_fields(read_json()))))
+    def update_user(user_id: int, body: dict[str, Any]) -> HTTPResponse:
+        return reply(user_to_json(users.update(user_id, _fields(body))))
 
-    @app.delete("/api/users/<user_id>")
-    def delete_user(user_id: str) -> HTTPResponse:
-        users.delete(_user_id(user_id))
+    def delete_user(user_id: int) -> HTTPResponse:
+        users.delete(user_id)
         return HTTPResponse(status=204)
+
+    return [
+        Operation(
+            name="listUsers",
+            method="GET",
+            path="/api/users",
+            summary="A page of users, newest first",
+            run=list_users,
+            in_query={
+                "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
+                "cursor": Parameter(Whole(1, ID_MAX), "What next_cursor of the page before was."),
+                "status": Parameter(_STATUS, "Only users with this status."),
+            },
+            answers={200: Answer("The page.", PAGE)},
+            problems=(503,),
+        ),
+        Operation(
+            name="createUser",
+            method="POST",
+            path="/api/users",
+            summary="A new user",
+            run=create_user,
+            body=FIELDS,
+            answers={201: Answer("The user.", USER, {"Location": "The address of the user."})},
+            problems=(409, 503),
+        ),
+        Operation(
+            name="getUser",
+            method="GET",
+            path="/api/users/{user_id}",
+            summary="One user",
+            run=get_user,
+            in_path=by_id,
+            answers={200: Answer("The user.", USER, {"X-Cache": "hit, or miss where the database was asked."})},
+            problems=(503,),
+        ),
+        Operation(
+            name="replaceUser",
+            method="PUT",
+            path="/api/users/{user_id}",
+            summary="Other fields for a user",
+            run=update_user,
+            in_path=by_id,
+            body=FIELDS,
+            answers={200: Answer("The user after the change.", USER)},
+            problems=(409, 503),
+        ),
+        Operation(
+            name="deleteUser",
+            method="DELETE",
+            path="/api/users/{user_id}",
+            summary="A user is gone for good",
+            run=delete_user,
+            in_path=by_id,
+            answers={204: Answer("Gone.")},
+            problems=(503,),
+        ),
+    ]

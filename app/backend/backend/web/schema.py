@@ -1,0 +1,159 @@
+"""What parameters and bodies may hold: one declaration that checks them and writes their JSON Schema.
+
+`parse` gives the value as the service uses it; what is wrong it adds to `errors`, so that a client hears of everything
+at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from backend.errors import FieldError
+
+Errors = list[FieldError]
+Json = dict[str, Any]
+
+ID_MAX = 2**63 - 1
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# The same for JSON Schema, whose text holds no half of a surrogate pair: something to see, and nothing of these.
+_PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+EMAIL = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+"
+EMAIL_MAX = 254  # RFC 5321, 4.5.3.1.3
+
+
+class Kind(Protocol):
+    """What a value may be."""
+
+    def json_schema(self) -> Json:
+        """In the words of JSON Schema 2020-12."""
+
+    def parse(self, name: str, value: object, errors: Errors) -> Any:
+        """The value of the field or parameter `name`; what it gives after it added to `errors` means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A line of text, trimmed."""
+
+    what: str  # "The name": how messages begin
+    longest: int
+    example: str = ""
+
+    def json_schema(self) -> Json:
+        shown: Json = {"type": "string", "minLength": 1, "maxLength": self.longest}
+        shown["allOf"] = [{"pattern": r"\S"}, {"pattern": _PRINTABLE}]
+        return shown | ({"examples": [self.example]} if self.example else {})
+
+    def parse(self, name: str, value: object, errors: Errors) -> str:
+        if value is None or value == "":
+            errors.append(FieldError(name, "required", f"{self.what} is required."))
+        elif not isinstance(value, str):
+            errors.append(FieldError(name, "not_a_text", f"{self.what} must be a text."))
+        elif not value.strip():
+            errors.append(FieldError(name, "required", f"{self.what} is required."))
+        elif len(value) > self.longest:
+            errors.append(FieldError(name, "too_long", f"{self.what} must have at most {self.longest} characters."))
+        elif _CONTROL.search(value):
+            errors.append(FieldError(name, "not_printable", f"{self.what} must not contain control characters."))
+        else:
+            return value.strip()
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An e-mail address."""
+
+    what: str = "The e-mail address"
+
+    def json_schema(self) -> Json:
+        shown: Json = {"type": "string", "format": "email", "maxLength": EMAIL_MAX, "examples": ["ada@example.com"]}
+        return shown | {"pattern": rf"^\s*{EMAIL}\s*$"}
+
+    def parse(self, name: str, value: object, errors: Errors) -> str:
+        text = Text(self.what, EMAIL_MAX).parse(name, value, errors)
+        if text and not re.fullmatch(EMAIL, text):
+            errors.append(FieldError(name, "not_an_email", f"{self.what} must look like name@example.com."))
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    what: str
+    words: tuple[str, ...]
+
+    def json_schema(self) -> Json:
+        return {"type": "string", "enum": list(self.words)}
+
+    def parse(self, name: str, value: object, errors: Errors) -> str:
+        if value not in self.words:
+            errors.append(FieldError(name, "not_a_choice", f"{self.what} must be one of {', '.join(self.words)}."))
+            return ""
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number, which parameters bring as text."""
+
+    low: int
+    high: int
+
+    def json_schema(self) -> Json:
+        return {"type": "integer", "format": "int64", "minimum": self.low, "maximum": self.high}
+
+    def parse(self, name: str, value: object, errors: Errors) -> int:
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) <= 19) or not self.low <= int(text) <= self.high:
+            said = f"{name} must be a whole number from {self.low} to {self.high}."
+            errors.append(FieldError(name, "out_of_range", said))
+            return self.low
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What only answers hold: described, never parsed."""
+
+    schema: Json
+
+    def json_schema(self) -> Json:
+        return self.schema
+
+    def parse(self, name: str, value: object, errors: Errors) -> Any:
+        raise TypeError(f"{name} is no input")
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """A JSON object. `optional` fields have defaults, which is what `parse` gives where they are left out."""
+
+    name: str  # under which the document knows it
+    fields: Mapping[str, Kind]
+    optional: Mapping[str, Any] = field(default_factory=dict)
+
+    def json_schema(self) -> Json:
+        properties = {name: kind.json_schema() for name, kind in self.fields.items()}
+        for name, default in self.optional.items():
+            properties[name] = properties[name] | {"default": default}
+        required = [name for name in self.fields if name not in self.optional]
+        return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+    def parse(self, name: str, value: object, errors: Errors) -> Json:
+        if not isinstance(value, Mapping):
+            errors.append(FieldError(name, "not_an_object", "The body must be a JSON object."))
+            return {}
+        errors += [
+            FieldError(str(key), "unknown_field", f"There is no field {str(key)!r}.")
+            for key in value
+            if key not in self.fields
+        ]
+        return {
+            key: kind.parse(key, value.get(key, self.optional.get(key)), errors) for key, kind in self.fields.items()
+        }
