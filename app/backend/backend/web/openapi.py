@@ -9,11 +9,10 @@ from typing import Any
 
 from backend import __version__
 from backend.observability.logs import CORRELATION_HEADER
-from backend.web.json import PROBLEM_TYPE
+from backend.web.json import JSON_TYPE, PROBLEM_TYPE
 from backend.web.operations import Operation, Parameter
 from backend.web.schema import Json, Object
 
-JSON_TYPE = "application/json"
 _STRING = {"type": "string"}
 PROBLEM: Json = {
     "type": "object",
