@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils.process import prepare_process
+from ..plugin_utils.process import compiled, print_by_line
 
-prepare_process()
+with compiled():
+    from ..module_utils.stack.progress import Progress
+    from ..module_utils.stack.run import Task, World, run_stack
+    from ..module_utils.stack.settings import STACK_ARGUMENTS, Settings
+    from ..plugin_utils.stack_action import StackAction
 
-from ..module_utils.stack.progress import Progress  # noqa: E402
-from ..module_utils.stack.run import Task, World, run_stack  # noqa: E402
-from ..module_utils.stack.settings import STACK_ARGUMENTS, Settings  # noqa: E402
-from ..plugin_utils.stack_action import StackAction  # noqa: E402
+print_by_line()
 
 
 class ActionModule(StackAction):

@@ -7,7 +7,8 @@ from __future__ import annotations
 import gc
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
 
@@ -34,10 +35,18 @@ class _Compiled:
         return None
 
 
-def prepare_process() -> None:
+@contextmanager
+def compiled() -> Iterator[None]:
+    """What is imported within the block is compiled once for all runs."""
+    sys.meta_path.insert(0, _Compiled)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_Compiled)
+
+
+def print_by_line() -> None:
     """In `ansible-playbook` itself, which loads an action before it forks for a task; twice does no harm."""
-    if _Compiled not in sys.meta_path:
-        sys.meta_path.insert(0, _Compiled)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Into a pipe (a build server's log) Python would write blocks of 8 kB, and progress would come minutes late.
         sys.stdout.reconfigure(line_buffering=True)
