@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from backend.errors import DatabaseUnavailable, ServiceError
+from backend.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ DISK_PATH, DISK_THRESHOLD_BYTES = "/tmp", 10 * 1024 * 1024
 _DECIDING = ("db", "migrations")
 
 Answer = tuple[int, dict[str, Any]]  # HTTP status, JSON body
+Found = tuple[str, dict[str, Any]]  # a component's status, and its details
 
 
 def overall(components: dict[str, str]) -> str:
@@ -60,7 +61,7 @@ class Health:
         components["migrations"] = self._migrations(details) if up else {"status": DOWN}
         if self._ping_cache is not None:
             components["redis"] = self._cache(self._ping_cache, details)
-        components["diskSpace"] = disk_space(details)
+        components["diskSpace"] = checked("disk", disk_space, OSError, details)
         status = overall({name: component["status"] for name, component in components.items()})
         if self._draining.is_set():
             status = OUT_OF_SERVICE
@@ -79,33 +80,40 @@ class Health:
         return 200 if status == UP else 503, {"status": status, "components": components}
 
     def _database(self, details: bool) -> dict[str, Any]:
-        try:
+        def check() -> Found:
             self._ping_database(DATABASE_PATIENCE_S)
-        except DatabaseUnavailable as error:
-            log.warning("health: database: %s", error)
-            return {"status": DOWN} | ({"details": {"error": str(error)}} if details else {})
-        return {"status": UP} | ({"details": self._database_details()} if details else {})
+            return UP, self._database_details() if details else {}
+
+        return checked("database", check, DatabaseUnavailable, details)
 
     def _migrations(self, details: bool) -> dict[str, Any]:
-        try:
+        def check() -> Found:
             pending = self._pending_migrations(DATABASE_PATIENCE_S)
-        except ServiceError as error:
-            log.warning("health: migrations: %s", error)
-            return {"status": DOWN} | ({"details": {"error": str(error)}} if details else {})
-        return {"status": DOWN if pending else UP} | ({"details": {"pending": pending}} if details else {})
+            return DOWN if pending else UP, {"pending": pending}
+
+        return checked("migrations", check, DatabaseUnavailable, details)
 
     def _cache(self, ping: Callable[[], None], details: bool) -> dict[str, Any]:
-        try:
+        def check() -> Found:
             ping()
-        except Exception as error:  # whatever keeps Redis from answering is the same to us
-            log.warning("health: redis: %s", error)
-            return {"status": DOWN} | ({"details": {"error": str(error)}} if details else {})
-        return {"status": UP}
+            return UP, {}
+
+        # Whatever keeps Redis from answering is the same to us.
+        return checked("redis", check, Exception, details)
 
 
-def disk_space(details: bool) -> dict[str, Any]:
+def checked(name: str, check: Callable[[], Found], failure: type[Exception], details: bool) -> dict[str, Any]:
+    """A component: what `check` finds, or DOWN with the reason where it fails with a `failure`."""
+    try:
+        status, shown = check()
+    except failure as error:
+        log.warning("health: %s: %s", name, error)
+        status, shown = DOWN, {"error": str(error)}
+    return {"status": status} | ({"details": shown} if details and shown else {})
+
+
+def disk_space() -> Found:
     """How full the disk is that temporary files go to."""
     usage = shutil.disk_usage(DISK_PATH)
     shown = {"total": usage.total, "free": usage.free, "threshold": DISK_THRESHOLD_BYTES, "path": DISK_PATH}
-    status = UP if usage.free >= DISK_THRESHOLD_BYTES else DOWN
-    return {"status": status} | ({"details": shown} if details else {})
+    return UP if usage.free >= DISK_THRESHOLD_BYTES else DOWN, shown

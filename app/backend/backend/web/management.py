@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
@@ -16,7 +15,7 @@ from backend.observability.instruments import Instruments
 from backend.observability.metrics import Meter, Tags, Timed, to_prometheus
 from backend.web.app import health_reply, new_app
 from backend.web.edge import read_body
-from backend.web.json import reply
+from backend.web.json import json_from, reply
 
 PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LINKS = ("health", "health/liveness", "health/readiness", "info", "loggers", "metrics", "prometheus")
@@ -166,10 +165,7 @@ def _logger(name: str) -> logging.Logger:
 
 def _configured_level() -> str | None:
     """The level in the body of the current request; None resets it. Raises InvalidRequest."""
-    try:
-        body = json.loads(read_body(request.environ, _MAX_BODY) or b"")
-    except (ValueError, RecursionError):
-        raise InvalidRequest([FieldError("", "not_json", "The body is not valid JSON.")]) from None
+    body = json_from(read_body(request.environ, _MAX_BODY) or b"")
     level = body.get("configuredLevel", "") if isinstance(body, dict) else ""
     if level is not None and level not in _LEVELS:
         message = f"configuredLevel must be one of {', '.join(_LEVELS)}, or null to inherit."
