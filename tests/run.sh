@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test but the full kill sweep and the sandbox's own life cycle. Groups run side by side, because some compute and
-# others mostly wait for pods; what each printed follows as it ends, with a sign of life in between.
+# others mostly wait for pods; what each printed follows as it ends, with a sign of life in between. Failures come last.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH"
@@ -44,9 +44,8 @@ for group in "${groups[@]}"; do
     for _ in {1..16}; do kill -0 "${pids[$group]}" 2> /dev/null && sleep 0.5; done
     printf '%5d s ' $((SECONDS - began)); for each in "${groups[@]}"; do printf ' %s' "$(far "$each")"; done; echo
   done
-  wait "${pids[$group]}" || failed+=("$group")
-  echo "==> $group"
-  cat "$logs/$group"
+  if wait "${pids[$group]}"; then echo "==> $group"; cat "$logs/$group"; else failed+=("$group"); fi
 done
+for group in "${failed[@]}"; do echo "==> $group failed"; cat "$logs/$group"; done
 if ((${#failed[@]})); then echo "failed: ${failed[*]}"; exit 1; fi
 echo "all groups passed in $((SECONDS - began)) s"
