@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+from backend.keys import Key, keys_from_json
 
 T = TypeVar("T")
 
@@ -56,11 +59,21 @@ class Redis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Auth:
+    """How callers show who they are. Not `required`: whoever brings no token may do what an administrator may."""
+
+    required: bool = True
+    keys: tuple[Key, ...] = ()
+    secure_cookies: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the service can be told. `redis` is None where no cache is configured."""
 
     database: Database
     redis: Redis | None
+    auth: Auth
     bind_address: str = "0.0.0.0"
     app_port: int = 8080
     management_port: int = 9090
@@ -76,6 +89,7 @@ class Settings:
     def secrets(self) -> list[str]:
         """The values that no log line may hold."""
         found = [self.database.password, self.redis.password if self.redis else None]
+        found += [base64.b64encode(key.secret).decode() for key in self.auth.keys]
         return [value for value in found if value]
 
 
@@ -211,6 +225,20 @@ def _redis(read: _Reader) -> Redis | None:
     )
 
 
+def _auth(read: _Reader) -> Auth:
+    required, given = read.boolean("AUTH_REQUIRED", True), read.text("AUTH_KEYS")
+    keys: tuple[Key, ...] = ()
+    if given:
+        try:
+            keys = keys_from_json(given)
+        except ValueError as error:
+            # The value itself stays out of the message: it holds the keys.
+            read.problems.append(f"AUTH_KEYS: {error}")
+    elif required:
+        read.problems.append("AUTH_KEYS is not set (AUTH_REQUIRED=false lets everybody do everything)")
+    return Auth(required=required, keys=keys, secure_cookies=read.boolean("AUTH_COOKIE_SECURE", True))
+
+
 def database_from_env(environ: Mapping[str, str]) -> Database:
     """The database part alone, which is all that migrations need. Raises ConfigError."""
     read = _Reader(environ)
@@ -226,6 +254,7 @@ def settings_from_env(environ: Mapping[str, str]) -> Settings:
     settings = Settings(
         database=_database(read),
         redis=_redis(read),
+        auth=_auth(read),
         bind_address=read.text("BIND_ADDRESS", "0.0.0.0"),
         app_port=read.whole("APP_PORT", 8080, 1, 65535),
         management_port=read.whole("MANAGEMENT_PORT", 9090, 1, 65535),

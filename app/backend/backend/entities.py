@@ -36,3 +36,39 @@ class Page:
 
     users: tuple[User, ...]
     next_cursor: int | None
+
+
+ROLES = ("user", "auditor", "admin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What of a user decides whether a token still holds, and what it allows. `logins`: those not logged out."""
+
+    id: int  # the user's
+    role: str
+    active: bool
+    logins: frozenset[str]
+    version: int  # counts what changed of all this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a login needs of an account."""
+
+    user_id: int
+    password: str  # argon2id, in PHC's string format
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks. Without a user id: somebody unknown, who may only do what everybody may."""
+
+    user_id: int | None
+    role: str
+    login: str = ""
+    by_cookie: bool = False
+
+
+ANONYMOUS = Caller(user_id=None, role="")

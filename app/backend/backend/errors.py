@@ -4,6 +4,10 @@ ServiceError
     InvalidRequest       the client sent something that cannot be accepted
     NotFound             there is no such thing
     Conflict             it clashes with what is stored
+    Unauthorized         nobody has shown who they are
+    Forbidden            whoever asks may not do that
+    TooManyRequests      too many tries in too short a time
+    Busy                 more at once than can be done
     DatabaseUnavailable  the database did not answer in time, or not at all
 """
 
@@ -50,6 +54,40 @@ class Conflict(ServiceError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class Unauthorized(ServiceError):
+    """`code` tells a client what to do about it: sign in, or refresh its token."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Forbidden(ServiceError):
+    """Who asks is known, and may not."""
+
+    code = "forbidden"
+
+    def __init__(self, message: str, code: str = "forbidden") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TooManyRequests(ServiceError):
+    """To be tried again after `retry_after_s`."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Busy(ServiceError):
+    """The message says of what there is too much, for the log."""
+
+    code = "busy"
 
 
 class DatabaseUnavailable(ServiceError):

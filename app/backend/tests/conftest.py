@@ -5,6 +5,7 @@ A test has a database and a Redis database of its own.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -29,6 +30,7 @@ from backend.migrations.scripts import SQL_FOLDER, scripts_in
 from app.backend.tests.contract import Contract
 from app.backend.tests.servers import PASSWORD, Postgres, RedisServer, free_port, scratch_folder, until
 
+AUTH_KEYS = json.dumps([{"kid": "k1", "key": base64.b64encode(b"a signing key, thirty-two bytes.").decode()}])
 BACKEND = Path(__file__).parents[1]
 _numbers = itertools.count(1)
 
@@ -105,6 +107,9 @@ def environment(database: Database, redis_server: RedisServer) -> dict[str, str]
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(redis_server.port),
         "REDIS_PASSWORD": PASSWORD,
+        "AUTH_REQUIRED": "false",
+        "AUTH_KEYS": AUTH_KEYS,
+        "AUTH_COOKIE_SECURE": "false",
         "BIND_ADDRESS": "127.0.0.1",
         "APP_PORT": str(free_port()),
         "MANAGEMENT_PORT": str(free_port()),
@@ -188,6 +193,7 @@ class Process:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(BACKEND)} | environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -208,9 +214,9 @@ class Process:
         """What Kubernetes sends first."""
         self.process.send_signal(signal.SIGTERM)
 
-    def ended(self) -> tuple[int, str, str]:
-        """Exit status, standard output and standard error, once it has ended by itself."""
-        output, errors = self.process.communicate(timeout=30)
+    def ended(self, given: str = "") -> tuple[int, str, str]:
+        """Exit status, standard output and standard error, once it has ended by itself. `given`: on standard input."""
+        output, errors = self.process.communicate(given, timeout=30)
         return self.process.returncode, output, errors
 
 

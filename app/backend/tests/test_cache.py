@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 import redis
-from backend.cache.users import UserCache, client
+from backend.cache.link import Link, client
+from backend.cache.sessions import SESSIONS
+from backend.cache.users import USERS
+from backend.cache.versioned import VersionedCache
 from backend.config import Redis
 from backend.entities import UserFields
 from backend.errors import NotFound
 from backend.observability.instruments import Instruments
+from backend.repository.accounts import AccountRepository
 from backend.repository.pool import Pool
 from backend.repository.users import UserRepository
+from backend.service.sessions import Sessions
 from backend.service.users import UserService
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
@@ -64,6 +69,15 @@ def test_a_value_of_another_shape_is_a_miss(api: Any, redis_server: Any) -> None
         assert x_cache(api) == "miss"
 
 
+def service_of(pool: Pool, link: Link, repository: UserRepository | None = None) -> UserService:
+    """The service alone, without a web server."""
+    instruments = Instruments()
+    accounts = AccountRepository(pool, instruments.invocations)
+    users = repository or UserRepository(pool, instruments.invocations)
+    sessions = Sessions(accounts, VersionedCache(link, SESSIONS))
+    return UserService(users, VersionedCache(link, USERS), sessions, instruments)
+
+
 class SlowRepository(UserRepository):
     """Stops after a row was read until it is told to go on: the moment in which another client writes."""
 
@@ -83,8 +97,8 @@ def test_a_row_read_before_a_write_is_not_cached_after_it(write: str, start: Any
     running = start()
     running.api("POST", "/api/users", ADA)
     slow = SlowRepository(running.backend.pool)
-    cache = UserCache(client(Redis(host="127.0.0.1", port=redis_server.port, password="s3cret-pa55")))
-    reader = threading.Thread(target=UserService(slow, cache, Instruments()).get, args=(1,))
+    link = Link(client(Redis(host="127.0.0.1", port=redis_server.port, password="s3cret-pa55")))
+    reader = threading.Thread(target=service_of(running.backend.pool, link, slow).get, args=(1,))
     reader.start()
     assert slow.has_read.wait(10)
     if write == "update":
@@ -148,9 +162,7 @@ def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(databas
     redis_server.client().flushall()
     pool, now = Pool(database), [100.0]
     connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
-    instruments = Instruments()
-    repository = UserRepository(pool, instruments.invocations)
-    service = UserService(repository, UserCache(connection, clock=lambda: now[0]), instruments)
+    service = service_of(pool, Link(connection, clock=lambda: now[0]))
     user = service.create(_fields("Ada"))
     service.get(user.id)
     assert service.get(user.id)[1] is True
@@ -171,9 +183,7 @@ def test_after_a_failure_reads_leave_redis_alone_for_a_moment(database: Any, red
     redis_server.client().flushall()
     pool, now = Pool(database), [100.0]
     connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
-    instruments = Instruments()
-    repository = UserRepository(pool, instruments.invocations)
-    service = UserService(repository, UserCache(connection, clock=lambda: now[0]), instruments)
+    service = service_of(pool, Link(connection, clock=lambda: now[0]))
     user = service.create(_fields("Ada"))
     service.get(user.id)
     connection.cut = True

@@ -10,7 +10,10 @@ LEAST = {
     "DATABASE_NAME": "capstan",
     "DATABASE_USER": "app",
     "DATABASE_PASSWORD": "hush-hush",
+    "AUTH_REQUIRED": "false",
 }
+KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+KEYS = f'[{{"kid": "k1", "key": "{KEY}"}}]'
 
 
 def problems(**changes: str) -> list[str]:
@@ -47,6 +50,9 @@ def test_every_variable_reaches_its_setting() -> None:
             "REDIS_PASSWORD": "hush",
             "REDIS_TLS": "true",
             "REDIS_TIMEOUT": "0.25",
+            "AUTH_REQUIRED": "true",
+            "AUTH_KEYS": KEYS,
+            "AUTH_COOKIE_SECURE": "false",
             "BIND_ADDRESS": "127.0.0.1",
             "APP_PORT": "8000",
             "MANAGEMENT_PORT": "9000",
@@ -73,7 +79,11 @@ def test_every_variable_reaches_its_setting() -> None:
     assert (settings.max_upload_bytes, settings.build) == (2097152, "abc123")
     assert settings.cors_origins == ("https://a.example", "https://b.example")
     assert (settings.drain_s, settings.shutdown_timeout_s) == (1, 9)
-    assert settings.secrets() == ["hush-hush", "hush"]
+    assert (settings.auth.required, settings.auth.secure_cookies) == (True, False)
+    assert [(key.kid, key.secret, key.signs_from) for key in settings.auth.keys] == [
+        ("k1", b"01234567890123456789012345678901", 0)
+    ]
+    assert settings.secrets() == ["hush-hush", "hush", KEY]
 
 
 def test_everything_that_is_wrong_is_named_in_one_message() -> None:
@@ -83,6 +93,7 @@ def test_everything_that_is_wrong_is_named_in_one_message() -> None:
         "configuration: DATABASE_USER is not set; DATABASE_PASSWORD is not set; DATABASE_HOST is not set;"
         " DATABASE_PORT is 'x', not a whole number from 1 to 65535; DATABASE_NAME is not set;"
         " REDIS_PORT is '0', not a whole number from 1 to 65535;"
+        " AUTH_KEYS is not set (AUTH_REQUIRED=false lets everybody do everything);"
         " LOG_LEVEL is 'loud', not one of DEBUG, INFO, WARNING, ERROR"
     )
 
@@ -126,8 +137,31 @@ def test_a_json_secret_of_another_form_is_refused_without_being_shown(secret: st
 
 
 def test_secrets_are_not_in_representations() -> None:
-    settings = settings_from_env(LEAST | {"REDIS_HOST": "r", "REDIS_PASSWORD": "whisper"})
-    assert "hush-hush" not in repr(settings) and "whisper" not in repr(settings)
+    settings = settings_from_env(LEAST | {"REDIS_HOST": "r", "REDIS_PASSWORD": "whisper", "AUTH_KEYS": KEYS})
+    for secret in ("hush-hush", "whisper", KEY, "01234567890"):
+        assert secret not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("k1:abc", "it is not JSON"),
+        ("{}", "it is not a list of keys"),
+        ("[]", "it is not a list of keys"),
+        ('["k1"]', "key 1 is not an object of kid, key and, where wanted, signs_from"),
+        (f'[{{"kid": "k.1", "key": "{KEY}"}}]', "the kid of key 1 is not made of letters, digits, - and _"),
+        ('[{"kid": "k1", "key": "c2hvcnQ="}]', "key 1 (k1) has 5 bytes, not at least 32"),
+        ('[{"kid": "k1", "key": "?"}]', "key 1 (k1): key must be base64, signs_from a time like 2026-12-01T00:00:00Z"),
+        (f"[{KEYS[1:-1]}, {KEYS[1:-1]}]", "two keys have the same kid"),
+        (
+            f'[{{"kid": "k1", "key": "{KEY}", "signs_from": "2026-12-01T00:00:00Z"}}]',
+            "one key must be without signs_from: it signs until another's time has come",
+        ),
+        (f'[{{"kid": "k1", "key": "{KEY}", "signs_from": "2026-12-01"}}]', "key 1 (k1): signs_from has no time zone"),
+    ],
+)
+def test_wrong_signing_keys_are_explained_without_being_shown(value: str, wrong: str) -> None:
+    assert problems(AUTH_KEYS=value) == [f"AUTH_KEYS: {wrong}"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from html.parser import HTMLParser
 from typing import Any
 
@@ -31,11 +32,18 @@ def test_it_knows_every_operation_with_all_its_answers(document: Any) -> None:
         for method, operation in methods.items()
     }
     assert found == {
-        "GET /api/users": ["200", "400", "500", "503"],
-        "POST /api/users": ["201", "400", "409", "413", "500", "503"],
-        "GET /api/users/{user_id}": ["200", "404", "500", "503"],
-        "PUT /api/users/{user_id}": ["200", "400", "404", "409", "413", "500", "503"],
-        "DELETE /api/users/{user_id}": ["204", "404", "500", "503"],
+        "GET /api/users": ["200", "400", "401", "403", "500", "503"],
+        "POST /api/users": ["201", "400", "401", "403", "409", "413", "500", "503"],
+        "GET /api/users/{user_id}": ["200", "401", "403", "404", "500", "503"],
+        "PUT /api/users/{user_id}": ["200", "400", "401", "403", "404", "409", "413", "500", "503"],
+        "DELETE /api/users/{user_id}": ["204", "401", "403", "404", "500", "503"],
+        "POST /api/auth/register": ["201", "400", "409", "413", "500", "503"],
+        "POST /api/auth/login": ["200", "400", "401", "413", "429", "500", "503"],
+        "POST /api/auth/refresh": ["200", "400", "401", "403", "413", "500", "503"],
+        "POST /api/auth/logout": ["204", "400", "401", "403", "500", "503"],
+        "PUT /api/auth/password": ["204", "400", "401", "403", "413", "429", "500", "503"],
+        "GET /api/auth/me": ["200", "401", "403", "404", "500", "503"],
+        "PUT /api/users/{user_id}/role": ["204", "400", "401", "403", "404", "413", "500", "503"],
         "GET /api/settings": ["200", "500"],
         "GET /actuator/health": ["200", "500", "503"],
     }
@@ -86,7 +94,7 @@ class Links(HTMLParser):
 def test_the_page_for_people_names_everything_and_its_links_lead_somewhere(api: Any, document: Any) -> None:
     answer = api("GET", "/api/docs")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    page = answer.content.decode()
+    page = html.unescape(answer.content.decode())
     for path, methods in document["paths"].items():
         assert path in page
         assert all(operation["summary"] in page for operation in methods.values())

@@ -36,6 +36,8 @@ def test_app_config_holds_what_is_no_secret(live: Any) -> None:
         "REDIS_HOST": "redis",
         "REDIS_PORT": "6379",
         "REDIS_TLS": "true",
+        "AUTH_REQUIRED": "true",
+        "AUTH_COOKIE_SECURE": "true",
         "REGION": "us-east-1",
     }
 
@@ -48,6 +50,11 @@ def test_the_database_credentials_are_a_secret(live: Any) -> None:
 
 def test_the_password_of_the_cache_arrives_with_its_quotes_and_backslashes(live: Any) -> None:
     assert decoded(live("secret", "redis-credentials", NAMESPACE)) == {"REDIS_PASSWORD": 'also "only" for \\ this'}
+
+
+def test_the_signing_keys_are_a_secret(live: Any) -> None:
+    (given,) = decoded(live("secret", "auth-keys", NAMESPACE)).items()
+    assert given == ("AUTH_KEYS", '[{"kid": "molecule", "key": "b25seSBmb3IgdGhpcyBtb2xlY3VsZSBzY2VuYXJpbyE="}]')
 
 
 def test_no_secret_shows_in_what_everybody_may_read(live: Any) -> None:

@@ -105,10 +105,11 @@ def test_iam_actions_come_from_the_kinds() -> None:
     ]
 
 
-def test_only_passwords_are_secrets_and_all_of_them_are() -> None:
+def test_only_passwords_and_keys_are_secrets_and_all_of_them_are() -> None:
     hidden = {name for role in ALL for name, option in options(specs(role)["options"]) if option.get("no_log")}
-    named = {name for role in ALL for name, _ in options(specs(role)["options"]) if "password" in name}
-    assert hidden == named == {"settings_database_password", "settings_redis_password"}
+    names = [name for role in ALL for name, _ in options(specs(role)["options"])]
+    named = {name for name in names if re.search("password|auth_keys", name)}
+    assert hidden == named == {"settings_database_password", "settings_redis_password", "settings_auth_keys"}
 
 
 def test_the_overview_has_every_variable_that_roles_and_playbooks_share() -> None:

@@ -32,6 +32,8 @@ class Instruments:
         self._cache_gets = new.counter("cache.gets", "Reads of the cache.", "cache", "result")
         self.users_created = new.counter("users.created", "Users created.")
         self.users_deleted = new.counter("users.deleted", "Users deleted.")
+        self.password_hashes = new.timer("password.hashes", "Hashes of passwords, with the wait for a turn.")
+        self._authentications = new.counter("authentications", "Logins, refreshes, and so on.", "event", "result")
         _of_process(new)
 
     def answered(self, method: str, uri: str, status: int, seconds: float) -> None:
@@ -42,6 +44,10 @@ class Instruments:
     def cache_read(self, cache: str, *, hit: bool) -> None:
         """The cache was asked."""
         self._cache_gets.add(cache, "hit" if hit else "miss")
+
+    def authentication(self, event: str, *, ok: bool) -> None:
+        """Somebody showed who they are, or could not."""
+        self._authentications.add(event, "ok" if ok else "refused")
 
     def watch_pool(self, stats: Callable[[], PoolStats], most: int, least_idle: int) -> None:
         """Shows a connection pool's figures."""

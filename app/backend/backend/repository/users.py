@@ -15,33 +15,33 @@ from backend.observability.metrics import Timer
 from backend.repository.pool import Pool, Pooled
 from backend.repository.statements import Statement, run
 
-_COLUMNS = "id, name, email, status, created_at, updated_at, version"
+COLUMNS = "id, name, email, status, created_at, updated_at, version"
 
 _LIST = Statement(
     "users_list",
     ("bigint", "text", "integer"),
-    f"SELECT {_COLUMNS} FROM users WHERE id < $1 AND ($2 IS NULL OR status = $2) ORDER BY id DESC LIMIT $3",
+    f"SELECT {COLUMNS} FROM users WHERE id < $1 AND ($2 IS NULL OR status = $2) ORDER BY id DESC LIMIT $3",
 )
-_GET = Statement("users_get", ("bigint",), f"SELECT {_COLUMNS} FROM users WHERE id = $1")
+_GET = Statement("users_get", ("bigint",), f"SELECT {COLUMNS} FROM users WHERE id = $1")
 _CREATE = Statement(
     "users_create",
     ("text", "text", "text"),
-    f"INSERT INTO users (name, email, status) VALUES ($1, $2, $3) RETURNING {_COLUMNS}",
+    f"INSERT INTO users (name, email, status) VALUES ($1, $2, $3) RETURNING {COLUMNS}",
 )
 _UPDATE = Statement(
     "users_update",
     ("bigint", "text", "text", "text"),
     "UPDATE users SET name = $2, email = $3, status = $4, updated_at = now(), updated_by = current_user,"
-    f" version = version + 1 WHERE id = $1 RETURNING {_COLUMNS}",
+    f" version = version + 1 WHERE id = $1 RETURNING {COLUMNS}",
 )
-_DELETE = Statement("users_delete", ("bigint",), f"DELETE FROM users WHERE id = $1 RETURNING {_COLUMNS}")
+_DELETE = Statement("users_delete", ("bigint",), f"DELETE FROM users WHERE id = $1 RETURNING {COLUMNS}")
 _PING = Statement("ping", (), "SELECT 1")
 
 _AFTER_ALL_IDS = 2**63 - 1
 
 
 def user_from_row(row: tuple[Any, ...]) -> User:
-    """A row of `_COLUMNS` as a user."""
+    """A row of `COLUMNS` as a user."""
     return User(
         id=row[0], name=row[1], email=row[2], status=row[3], created_at=row[4], updated_at=row[5], version=row[6]
     )
@@ -85,7 +85,7 @@ class UserRepository:
             try:
                 rows = run(pooled, _CREATE, (fields.name, fields.email, fields.status))
             except psycopg2.errors.UniqueViolation:
-                raise _email_taken() from None
+                raise email_taken() from None
         return user_from_row(rows[0])
 
     def update(self, user_id: int, fields: UserFields) -> User | None:
@@ -94,7 +94,7 @@ class UserRepository:
             try:
                 rows = run(pooled, _UPDATE, (user_id, fields.name, fields.email, fields.status))
             except psycopg2.errors.UniqueViolation:
-                raise _email_taken() from None
+                raise email_taken() from None
         return user_from_row(rows[0]) if rows else None
 
     def delete(self, user_id: int) -> User | None:
@@ -109,6 +109,7 @@ class UserRepository:
             run(pooled, _PING)
 
 
-def _email_taken() -> Conflict:
+def email_taken() -> Conflict:
+    """What is raised where the address is another user's."""
     # The driver's own message repeats the address; `from None` keeps it out of logs.
     return Conflict("email", "This e-mail address belongs to another user.")

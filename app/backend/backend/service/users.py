@@ -8,36 +8,24 @@ from backend.entities import Page, User, UserFields
 from backend.errors import NotFound
 from backend.observability.instruments import Instruments
 from backend.repository.users import UserRepository
+from backend.service.sessions import Sessions
 
 
 class Cache(Protocol):
     """Copies of single users."""
 
-    def get(self, user_id: int) -> User | None: ...
-    def put(self, user: User) -> None: ...
-    def forget(self, user: User, *, deleted: bool = False) -> None: ...
-
-
-class NoCache:
-    """Where none is configured: every read is a miss."""
-
-    def get(self, user_id: int) -> User | None:
-        """Nothing is ever here."""
-        return None
-
-    def put(self, user: User) -> None:
-        """Kept nowhere."""
-
-    def forget(self, user: User, *, deleted: bool = False) -> None:
-        """Nothing to forget."""
+    def get(self, row_id: int) -> User | None: ...
+    def put(self, row: User) -> None: ...
+    def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None: ...
 
 
 class UserService:
     """Methods raise NotFound, Conflict and DatabaseUnavailable."""
 
-    def __init__(self, repository: UserRepository, cache: Cache, instruments: Instruments) -> None:
+    def __init__(self, repository: UserRepository, cache: Cache, sessions: Sessions, instruments: Instruments) -> None:
         self._repository = repository
         self._cache = cache
+        self._sessions = sessions
         self._instruments = instruments
 
     def list(self, limit: int, cursor: int | None, status: str | None) -> Page:
@@ -66,7 +54,8 @@ class UserService:
         user = self._repository.update(user_id, fields)
         if user is None:
             raise NotFound(f"There is no user {user_id}.")
-        self._cache.forget(user)
+        self._cache.forget(user_id, user.version)
+        self._sessions.user_changed(user_id)
         return user
 
     def delete(self, user_id: int) -> None:
@@ -74,5 +63,6 @@ class UserService:
         user = self._repository.delete(user_id)
         if user is None:
             raise NotFound(f"There is no user {user_id}.")
-        self._cache.forget(user, deleted=True)
+        self._cache.forget(user_id, user.version, deleted=True)
+        self._sessions.user_deleted(user_id)
         self._instruments.users_deleted.add()

@@ -9,12 +9,25 @@ from bottle import Bottle, HTTPError, HTTPResponse, response
 
 from backend import __version__
 from backend.config import Settings
-from backend.errors import Conflict, DatabaseUnavailable, FieldError, InvalidRequest, NotFound
+from backend.errors import (
+    Busy,
+    Conflict,
+    DatabaseUnavailable,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+)
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
+from backend.service.auth import AuthService
 from backend.service.users import UserService
+from backend.web import auth as auth_routes
 from backend.web import openapi
 from backend.web import users as user_routes
+from backend.web.access import PUBLIC, Cookies, Gate
 from backend.web.edge import Edge
 from backend.web.json import problem, reply
 from backend.web.operations import Answer as Described
@@ -52,6 +65,15 @@ def answer_errors(callback: Any) -> Any:
             return callback(*args, **kwargs)
         except InvalidRequest as error:
             return problem(400, error.code, error.errors[0].message, error.errors)
+        except Unauthorized as error:
+            return problem(401, error.code, str(error), WWW_Authenticate="Bearer")
+        except Forbidden as error:
+            return problem(403, error.code, str(error))
+        except TooManyRequests as error:
+            return problem(429, error.code, str(error), Retry_After=str(error.retry_after_s))
+        except Busy as error:
+            log.warning("busy: %s", error)
+            return problem(503, error.code, "There is too much to do at the moment. Please try again.", Retry_After="2")
         except NotFound as error:
             return problem(404, error.code, str(error))
         except Conflict as error:
@@ -94,13 +116,19 @@ def health_reply(answer: Answer) -> HTTPResponse:
     return reply(body, status)
 
 
-def service_app(settings: Settings, users: UserService, health: Health, instruments: Instruments) -> Edge:
+def service_app(
+    settings: Settings, users: UserService, auth: AuthService | None, health: Health, instruments: Instruments
+) -> Edge:
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     app = new_app()
+    cookies = Cookies(secure=settings.auth.secure_cookies)
+    gate = Gate(auth, cookies, required=settings.auth.required)
     operations = [*user_routes.operations(users), *_general(settings, health)]
+    if auth is not None:
+        operations += auth_routes.operations(auth, users, gate, cookies)
     for operation in operations:
-        add(app, operation)
-    described = openapi.document(operations)
+        add(app, operation, gate)
+    described = openapi.document(operations, cookies)
     page = openapi.page(described).encode()
 
     @app.get("/api/openapi.json")
@@ -129,6 +157,7 @@ def _general(settings: Settings, health: Health) -> list[Operation]:
             name="getSettings",
             method="GET",
             path="/api/settings",
+            access=PUBLIC,
             summary="What a client may know of the configuration",
             run=lambda: reply(known),
             answers={200: Described("Version, features, and the largest body that is taken.", _SETTINGS)},
@@ -137,6 +166,7 @@ def _general(settings: Settings, health: Health) -> list[Operation]:
             name="getHealth",
             method="GET",
             path="/actuator/health",
+            access=PUBLIC,
             summary="Whether the service can do its work: for load balancers",
             run=lambda: health_reply(health.whole(details=False)),
             answers={200: Described("UP or DEGRADED.", _HEALTH), 503: Described("DOWN or OUT_OF_SERVICE.", _HEALTH)},

@@ -9,6 +9,7 @@ from typing import Any
 
 from backend import __version__
 from backend.observability.logs import CORRELATION_HEADER
+from backend.web.access import CSRF_HEADER, Cookies
 from backend.web.json import JSON_TYPE, PROBLEM_TYPE
 from backend.web.operations import Operation, Parameter
 from backend.web.schema import Json, Object
@@ -40,8 +41,17 @@ PROBLEM: Json = {
 }
 
 
-def document(operations: Sequence[Operation]) -> Json:
+def document(operations: Sequence[Operation], cookies: Cookies) -> Json:
     """The OpenAPI document of these operations."""
+    security_schemes = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "cookie": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": cookies.access,
+            "description": f"For browsers. Whatever changes something also needs the header {CSRF_HEADER}.",
+        },
+    }
     paths: dict[str, Json] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -50,7 +60,7 @@ def document(operations: Sequence[Operation]) -> Json:
         "openapi": "3.1.0",
         "info": {"title": "capstan user service", "version": __version__},
         "paths": paths,
-        "components": {"schemas": schemas | {"Problem": PROBLEM}},
+        "components": {"schemas": schemas | {"Problem": PROBLEM}, "securitySchemes": security_schemes},
     }
 
 
@@ -64,6 +74,9 @@ def _objects(operations: Iterable[Operation]) -> list[Object]:
 
 def _operation(operation: Operation) -> Json:
     made: Json = {"operationId": operation.name, "summary": operation.summary}
+    if not operation.access.public:
+        made["security"] = [{"bearer": []}, {"cookie": []}]
+        made["description"] = operation.access.said()
     parameters = [_parameter(name, "path", one) for name, one in operation.in_path.items()]
     parameters += [_parameter(name, "query", one) for name, one in operation.in_query.items()]
     if parameters:
@@ -140,6 +153,8 @@ def page(described: Json) -> str:
 def _section(path: str, method: str, operation: Json) -> list[str]:
     summary, name = html.escape(operation["summary"]), operation["operationId"]
     parts = [f"<h2 id={name}><b>{method.upper()}</b> <code>{html.escape(path)}</code></h2><p>{summary}</p>"]
+    if "description" in operation:
+        parts.append(f"<p>{html.escape(operation['description'])}</p>")
     rows = [
         (f"<code>{one['name']}</code>", f"{one['in']}, {_type(one['schema'])}", html.escape(one["description"]))
         for one in operation.get("parameters", ())

@@ -9,6 +9,7 @@ from typing import Any
 from bottle import Bottle, HTTPResponse, request
 
 from backend.errors import InvalidRequest, NotFound
+from backend.web.access import ADMINS, Access, Gate
 from backend.web.json import read_json
 from backend.web.schema import Errors, Kind, Object
 
@@ -41,10 +42,11 @@ class Operation:
     summary: str
     run: Callable[..., HTTPResponse]
     answers: Mapping[int, Answer]
+    access: Access = ADMINS
     in_path: Mapping[str, Parameter] = field(default_factory=dict)
     in_query: Mapping[str, Parameter] = field(default_factory=dict)
     body: Object | None = None
-    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 413 for a body, 500
+    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 401 and 403 for access, 413 for a body, 500
 
     @property
     def all_problems(self) -> list[int]:
@@ -52,6 +54,8 @@ class Operation:
         found = {*self.problems, 500}
         if self.in_query or self.body:
             found.add(400)
+        if not self.access.public:
+            found |= {401, 403}
         if self.in_path:
             found.add(404)
         if self.body:
@@ -59,11 +63,13 @@ class Operation:
         return sorted(found)
 
 
-def add(app: Bottle, operation: Operation) -> None:
-    """Makes the operation's route."""
+def add(app: Bottle, operation: Operation, gate: Gate) -> None:
+    """Makes the operation's route. Who asks is settled before anything else that they sent is looked at."""
 
     def call(**path: str) -> HTTPResponse:
         given = {name: _in_path(name, text, operation.in_path[name]) for name, text in path.items()}
+        if not operation.access.public:
+            gate.admit(operation.access, given)
         errors: Errors = []
         for name, parameter in operation.in_query.items():
             text = request.query.get(name)

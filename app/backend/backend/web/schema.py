@@ -82,6 +82,50 @@ class Email:
 
 
 @dataclass(frozen=True, slots=True)
+class Password:
+    """A secret text, taken as it is: not trimmed, and whatever the characters. No message repeats it."""
+
+    what: str
+    shortest: int
+    longest: int
+
+    def json_schema(self) -> Json:
+        shown = {"type": "string", "format": "password", "minLength": self.shortest, "maxLength": self.longest}
+        return shown | {"pattern": _PRINTABLE, "writeOnly": True}
+
+    def parse(self, name: str, value: object, errors: Errors) -> str:
+        if value is None:
+            errors.append(FieldError(name, "required", f"{self.what} is required."))
+        elif not isinstance(value, str):
+            errors.append(FieldError(name, "not_a_text", f"{self.what} must be a text."))
+        elif not self.shortest <= len(value) <= self.longest:
+            said = f"{self.what} must have {self.shortest} to {self.longest} characters."
+            errors.append(FieldError(name, "wrong_length", said))
+        elif _CONTROL.search(value):
+            errors.append(FieldError(name, "not_printable", f"{self.what} must not contain control characters."))
+        else:
+            return value
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false; in parameters the words."""
+
+    what: str
+
+    def json_schema(self) -> Json:
+        return {"type": "boolean"}
+
+    def parse(self, name: str, value: object, errors: Errors) -> bool:
+        if value in ("true", "false"):
+            return value == "true"
+        if not isinstance(value, bool):
+            errors.append(FieldError(name, "not_a_flag", f"{self.what}: true or false."))
+        return value is True
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One of a few words."""
 
@@ -132,7 +176,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """A JSON object. `optional` fields have defaults, which is what `parse` gives where they are left out."""
+    """A JSON object. `optional` fields have defaults, which `parse` gives where they are left out; None: nothing."""
 
     name: str  # under which the document knows it
     fields: Mapping[str, Kind]
@@ -141,7 +185,8 @@ class Object:
     def json_schema(self) -> Json:
         properties = {name: kind.json_schema() for name, kind in self.fields.items()}
         for name, default in self.optional.items():
-            properties[name] = properties[name] | {"default": default}
+            if default is not None:
+                properties[name] = properties[name] | {"default": default}
         required = [name for name in self.fields if name not in self.optional]
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
@@ -155,5 +200,8 @@ class Object:
             if key not in self.fields
         ]
         return {
-            key: kind.parse(key, value.get(key, self.optional.get(key)), errors) for key, kind in self.fields.items()
+            key: kind.parse(key, value.get(key), errors)
+            if key in value or key not in self.optional
+            else self.optional[key]
+            for key, kind in self.fields.items()
         }

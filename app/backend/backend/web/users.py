@@ -8,6 +8,7 @@ from bottle import HTTPResponse
 
 from backend.entities import STATUSES, UserFields
 from backend.service.users import UserService
+from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS
 from backend.web.json import page_to_json, reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter
 from backend.web.schema import ID_MAX, Choice, Email, Kind, Object, Shown, Text, Whole
@@ -62,6 +63,7 @@ def operations(users: UserService) -> list[Operation]:
             path="/api/users",
             summary="A page of users, newest first",
             run=list_users,
+            access=READERS,
             in_query={
                 "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
                 "cursor": Parameter(Whole(1, ID_MAX), "What next_cursor of the page before was."),
@@ -76,6 +78,7 @@ def operations(users: UserService) -> list[Operation]:
             path="/api/users",
             summary="A new user",
             run=create_user,
+            access=ADMINS,
             body=FIELDS,
             answers={201: Answer("The user.", USER, {"Location": "The address of the user."})},
             problems=(409, 503),
@@ -86,6 +89,7 @@ def operations(users: UserService) -> list[Operation]:
             path="/api/users/{user_id}",
             summary="One user",
             run=get_user,
+            access=OWN_OR_READERS,
             in_path=by_id,
             answers={200: Answer("The user.", USER, {"X-Cache": "hit, or miss where the database was asked."})},
             problems=(503,),
@@ -96,6 +100,7 @@ def operations(users: UserService) -> list[Operation]:
             path="/api/users/{user_id}",
             summary="Other fields for a user",
             run=update_user,
+            access=OWN_OR_ADMINS,
             in_path=by_id,
             body=FIELDS,
             answers={200: Answer("The user after the change.", USER)},
@@ -107,6 +112,7 @@ def operations(users: UserService) -> list[Operation]:
             path="/api/users/{user_id}",
             summary="A user is gone for good",
             run=delete_user,
+            access=OWN_OR_ADMINS,
             in_path=by_id,
             answers={204: Answer("Gone.")},
             problems=(503,),

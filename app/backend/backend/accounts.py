@@ -1,0 +1,90 @@
+"""``python -m backend.accounts``: the first administrator, and who forgot a password. For operators, in the container.
+
+    python -m backend.accounts role ada@example.com admin
+    python -m backend.accounts password ada@example.com < file     (the password, one line)
+
+Exit status 1 where there is no such user or account, 2 where it was told wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+
+from backend.assembly import cache_of
+from backend.cache.link import Link, client
+from backend.cache.sessions import SESSIONS
+from backend.config import ConfigError, Settings, settings_from_env
+from backend.entities import ROLES
+from backend.errors import Busy, DatabaseUnavailable, FieldError
+from backend.observability.instruments import Instruments
+from backend.observability.logs import configure
+from backend.repository.accounts import AccountRepository
+from backend.repository.pool import Pool
+from backend.service.passwords import Passwords
+from backend.service.sessions import Sessions
+from backend.web.auth import NEW_PASSWORD
+
+
+def _arguments(argv: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m backend.accounts", description="Accounts of users.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    role = commands.add_parser("role", help="give a role")
+    role.add_argument("email")
+    role.add_argument("role", choices=ROLES)
+    password = commands.add_parser("password", help="set the password, which comes on standard input; all logins end")
+    password.add_argument("email")
+    return parser.parse_args(argv)
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> str:
+    """Does it; what is wrong, "" where nothing is."""
+    errors: list[FieldError] = []
+    password = ""
+    if arguments.command == "password":
+        password = NEW_PASSWORD.parse("password", sys.stdin.readline().rstrip("\n"), errors)
+    if errors:
+        return errors[0].message
+    instruments = Instruments()
+    link = Link(client(settings.redis)) if settings.redis else None
+    with closing(Pool(settings.database)) as pool:
+        accounts = AccountRepository(pool, instruments.invocations)
+        user_id = accounts.id_of(arguments.email)
+        if user_id is None:
+            return f"There is no user {arguments.email}."
+        if arguments.command == "role":
+            version = accounts.set_role(user_id, arguments.role)
+        else:
+            version = accounts.set_password(user_id, Passwords(instruments.password_hashes.record).hash(password))
+        if version is None:
+            return f"{arguments.email} has no account yet: set a password first."
+        Sessions(accounts, cache_of(SESSIONS, link, instruments)).changed(user_id, version)
+    if link is not None and not link.is_open():
+        return (
+            "Done, but Redis does not know of it. Tokens from before may hold for half an hour: please run this again."
+        )
+    return ""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command."""
+    arguments = _arguments(argv)
+    try:
+        settings = settings_from_env(os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure(settings.log_level, settings.secrets())
+    try:
+        wrong = _run(arguments, settings)
+    except (DatabaseUnavailable, Busy) as error:
+        wrong = str(error)
+    print(wrong or "Done.", file=sys.stderr if wrong else sys.stdout)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

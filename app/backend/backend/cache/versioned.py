@@ -1,0 +1,146 @@
+"""Copies of rows in Redis, cache-aside, that no slow reader can make old again.
+
+A value is `<version>:<text>`. A write to the row leaves `<version>:` behind, which is a miss and at the same time a
+mark that no reader who saw the row before that write may fill in: without it, a slow reader could put an old row back
+for as long as copies live. The mark of a deleted row carries a version that nothing exceeds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+import redis
+
+from backend.cache.link import Link
+
+MAX_OWED = 10_000
+_DELETED = 2**53 - 1  # Redis scripts count in doubles
+
+# KEYS[1] the row's key; ARGV: version, text or '' (a mark), seconds to live. What is stored gives way only to what is
+# at least as new.
+_PUT = """
+local stored = redis.call('GET', KEYS[1])
+if stored then
+  local version = tonumber(string.match(stored, '^(%d+):'))
+  if version and version > tonumber(ARGV[1]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+
+class Row(Protocol):
+    """What is kept: `version` counts the writes to it."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def version(self) -> int: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[R]):
+    """How rows of one kind are kept. `read` gets the version and the text; it raises ValueError or TypeError for what
+    some other version of the service left there."""
+
+    name: str
+    key: Callable[[int], str]
+    ttl_s: int
+    write: Callable[[R], str]
+    read: Callable[[int, str], R]
+
+    def parse(self, stored: str) -> R | None:
+        """The row in a stored value; None for a mark, and for what cannot be read."""
+        version, _, text = stored.partition(":")
+        if not text:
+            return None
+        try:
+            return self.read(int(version), text)
+        except (ValueError, TypeError):
+            return None
+
+
+class VersionedCache(Generic[R]):
+    """Never raises for a Redis that is away: a read is a miss, a write is owed until Redis is back."""
+
+    def __init__(self, link: Link, form: Form[R], was_read: Callable[[bool], None] = lambda hit: None) -> None:
+        self._link = link
+        self._form = form
+        self._was_read = was_read
+        self._put = link.redis.register_script(_PUT)
+        self._lock = threading.Lock()
+        self._owed: dict[int, int] = {}  # row id -> version of a write that Redis has not heard of
+
+    def get(self, row_id: int) -> R | None:
+        """The copy, None for a miss."""
+        found = self._read(row_id)
+        self._was_read(found is not None)
+        return found
+
+    def put(self, row: R) -> None:
+        """Offers a row read from the database; an older one never replaces a newer one."""
+        if self._link.is_open() and row.id not in self._owed:
+            self._write(row.id, row.version, self._form.write(row))
+
+    def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None:
+        """Tells that the row has this version after a write, or had it before it was deleted."""
+        told = _DELETED if deleted else version
+        # Tried even while Redis rests: a copy that should be gone is worse than a slow write.
+        if not self._write(row_id, told, ""):
+            with self._lock:
+                if len(self._owed) < MAX_OWED:
+                    self._owed[row_id] = told
+
+    # -- within
+
+    def _read(self, row_id: int) -> R | None:
+        if not self._link.is_open():
+            return None
+        try:
+            self._pay()
+            stored = self._link.redis.get(self._form.key(row_id))
+        except redis.RedisError as error:
+            self._link.failed(error)
+            return None
+        return self._form.parse(str(stored)) if stored else None
+
+    def _write(self, row_id: int, version: int, text: str) -> bool:
+        try:
+            self._put(keys=[self._form.key(row_id)], args=[version, text, self._form.ttl_s])
+        except redis.RedisError as error:
+            self._link.failed(error)
+            return False
+        return True
+
+    def _pay(self) -> None:
+        """Writes the marks that are owed, so that nothing stale is read once Redis is back."""
+        if not self._owed:
+            return
+        with self._lock:
+            owed = dict(self._owed)
+        for row_id, version in owed.items():
+            self._put(keys=[self._form.key(row_id)], args=[version, "", self._form.ttl_s])
+            with self._lock:
+                if self._owed.get(row_id) == version:
+                    del self._owed[row_id]
+
+
+class NoCache(Generic[R]):
+    """Where none is configured: every read is a miss."""
+
+    def get(self, row_id: int) -> R | None:
+        """Nothing is ever here."""
+        return None
+
+    def put(self, row: R) -> None:
+        """Kept nowhere."""
+
+    def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None:
+        """Nothing to forget."""

@@ -1,0 +1,203 @@
+"""Accounts and their logins in PostgreSQL. Every method is one statement, hence one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import psycopg2.errors
+
+from backend.entities import Credentials, Session, User, UserFields
+from backend.observability.metrics import Timer
+from backend.repository.pool import Pool, Pooled
+from backend.repository.statements import Statement, run
+from backend.repository.users import COLUMNS, email_taken, user_from_row
+
+LOGINS_MAX = 10  # of one user at a time; the one unused for longest gives way
+REPEAT_WITHIN = "10 seconds"  # a refresh whose answer was lost may be sent again for this long
+
+_REGISTER = Statement(
+    "accounts_register",
+    ("text", "text", "text", "text"),
+    f"WITH made AS (INSERT INTO users (name, email, status) VALUES ($1, $2, $3) RETURNING {COLUMNS}),"
+    f" account AS (INSERT INTO accounts (user_id, password) SELECT id, $4 FROM made) SELECT {COLUMNS} FROM made",
+)
+_CREDENTIALS = Statement(
+    "accounts_credentials",
+    ("text",),
+    "SELECT a.user_id, a.password, u.status = 'active' FROM users u JOIN accounts a ON a.user_id = u.id"
+    " WHERE lower(u.email) = lower($1)",
+)
+_PASSWORD = Statement("accounts_password", ("bigint",), "SELECT password FROM accounts WHERE user_id = $1")
+_SESSION = Statement(
+    "accounts_session",
+    ("bigint",),
+    "SELECT a.user_id, a.role, u.status = 'active', a.version,"
+    " array(SELECT replace(l.id::text, '-', '') FROM logins l WHERE l.user_id = a.user_id AND l.expires_at > now())"
+    " FROM accounts a JOIN users u ON u.id = a.user_id WHERE a.user_id = $1",
+)
+_VERSION = Statement("accounts_version", ("bigint",), "SELECT version FROM accounts WHERE user_id = $1")
+# The password that was verified is still the account's: a change of it meanwhile wins.
+_LOG_IN = Statement(
+    "accounts_log_in",
+    ("uuid", "bigint", "text", "integer"),
+    "WITH account AS (UPDATE accounts SET version = version + 1 WHERE user_id = $2 AND password = $3"
+    " RETURNING user_id, version),"
+    " made AS (INSERT INTO logins (id, user_id, expires_at) SELECT $1, user_id, now() + $4 * interval '1 second'"
+    " FROM account),"
+    " gone AS (DELETE FROM logins WHERE user_id IN (SELECT user_id FROM account) AND (expires_at <= now() OR id IN"
+    f" (SELECT id FROM logins WHERE user_id = $2 ORDER BY rotated_at DESC OFFSET {LOGINS_MAX - 1})))"
+    " SELECT version FROM account",
+)
+_ROTATE = Statement(
+    "logins_rotate",
+    ("uuid", "integer", "integer"),
+    "UPDATE logins SET serial = serial + 1, rotated_at = now(), expires_at = now() + $3 * interval '1 second'"
+    " WHERE id = $1 AND serial = $2 AND expires_at > now() RETURNING user_id, serial",
+)
+_ROTATED_JUST_NOW = Statement(
+    "logins_rotated_just_now",
+    ("uuid", "integer"),
+    f"SELECT user_id, serial FROM logins WHERE id = $1 AND serial = $2 + 1 AND expires_at > now()"
+    f" AND rotated_at > now() - interval '{REPEAT_WITHIN}'",
+)
+_LOG_OUT = Statement(
+    "accounts_log_out",
+    ("uuid",),
+    "WITH gone AS (DELETE FROM logins WHERE id = $1 RETURNING user_id) UPDATE accounts a SET version = version + 1"
+    " FROM gone WHERE a.user_id = gone.user_id RETURNING a.user_id, a.version",
+)
+_LOG_OUT_EVERYWHERE = Statement(
+    "accounts_log_out_everywhere",
+    ("bigint",),
+    "WITH gone AS (DELETE FROM logins WHERE user_id = $1)"
+    " UPDATE accounts SET version = version + 1 WHERE user_id = $1 RETURNING user_id, version",
+)
+_CHANGE_PASSWORD = Statement(
+    "accounts_change_password",
+    ("bigint", "text", "text", "uuid"),
+    "WITH account AS (UPDATE accounts SET password = $3, version = version + 1 WHERE user_id = $1 AND password = $2"
+    " RETURNING user_id, version),"
+    " gone AS (DELETE FROM logins WHERE user_id IN (SELECT user_id FROM account) AND id IS DISTINCT FROM $4)"
+    " SELECT version FROM account",
+)
+_SET_PASSWORD = Statement(
+    "accounts_set_password",
+    ("bigint", "text"),
+    "WITH gone AS (DELETE FROM logins WHERE user_id = $1) INSERT INTO accounts (user_id, password) VALUES ($1, $2)"
+    " ON CONFLICT (user_id) DO UPDATE SET password = $2, version = accounts.version + 1 RETURNING version",
+)
+_REHASH = Statement(
+    "accounts_rehash",
+    ("bigint", "text", "text"),
+    "UPDATE accounts SET password = $3 WHERE user_id = $1 AND password = $2 RETURNING version",
+)
+_SET_ROLE = Statement(
+    "accounts_set_role",
+    ("bigint", "text"),
+    "UPDATE accounts SET role = $2, version = version + 1 WHERE user_id = $1 RETURNING version",
+)
+_ID_OF = Statement("users_id_of", ("text",), "SELECT id FROM users WHERE lower(email) = lower($1)")
+
+
+class AccountRepository:
+    """Reads and writes accounts. Methods raise DatabaseUnavailable; `register` also Conflict.
+
+    A `version` that they return is the account's after the write; None: there is no such account or login.
+    """
+
+    def __init__(self, pool: Pool, invocations: Timer) -> None:
+        self._pool = pool
+        self._invocations = invocations
+
+    @contextmanager
+    def _lend(self, method: str) -> Iterator[Pooled]:
+        began, state = perf_counter(), "ERROR"
+        try:
+            with self._pool.lend() as pooled:
+                yield pooled
+            state = "SUCCESS"
+        finally:
+            self._invocations.record(perf_counter() - began, "AccountRepository", method, state)
+
+    def _one(self, method: str, statement: Statement, *parameters: object) -> tuple[Any, ...] | None:
+        with self._lend(method) as pooled:
+            rows = run(pooled, statement, parameters)
+        return rows[0] if rows else None
+
+    def register(self, fields: UserFields, password: str) -> User:
+        """The new user, with an account."""
+        try:
+            row = self._one("register", _REGISTER, fields.name, fields.email, fields.status, password)
+        except psycopg2.errors.UniqueViolation:
+            raise email_taken() from None
+        assert row is not None
+        return user_from_row(row)
+
+    def credentials(self, email: str) -> Credentials | None:
+        """What a login with this address has to know."""
+        row = self._one("credentials", _CREDENTIALS, email)
+        return Credentials(user_id=row[0], password=row[1], active=row[2]) if row else None
+
+    def password(self, user_id: int) -> str | None:
+        """The stored password of an account."""
+        row = self._one("password", _PASSWORD, user_id)
+        return str(row[0]) if row else None
+
+    def session(self, user_id: int) -> Session | None:
+        """What decides over the user's tokens."""
+        row = self._one("session", _SESSION, user_id)
+        if row is None:
+            return None
+        return Session(id=row[0], role=row[1], active=row[2], version=row[3], logins=frozenset(row[4]))
+
+    def version(self, user_id: int) -> int | None:
+        """The account's version."""
+        return _number(self._one("version", _VERSION, user_id))
+
+    def log_in(self, login: str, credentials: Credentials, ttl_s: int) -> int | None:
+        """Stores a login; None where the password was changed meanwhile."""
+        return _number(self._one("log_in", _LOG_IN, login, credentials.user_id, credentials.password, ttl_s))
+
+    def rotate(self, login: str, serial: int, ttl_s: int) -> tuple[int, int] | None:
+        """(user id, new serial) where `serial` is the login's; also once more shortly after that, for lost answers."""
+        row = self._one("rotate", _ROTATE, login, serial, ttl_s) or self._one(
+            "rotated_just_now", _ROTATED_JUST_NOW, login, serial
+        )
+        return (row[0], row[1]) if row else None
+
+    def log_out(self, login: str) -> tuple[int, int] | None:
+        """(user id, version) of the account whose login this was."""
+        row = self._one("log_out", _LOG_OUT, login)
+        return (row[0], row[1]) if row else None
+
+    def log_out_everywhere(self, user_id: int) -> tuple[int, int] | None:
+        """The same for all logins of a user."""
+        row = self._one("log_out_everywhere", _LOG_OUT_EVERYWHERE, user_id)
+        return (row[0], row[1]) if row else None
+
+    def change_password(self, user_id: int, stored: str, new: str, but: str) -> int | None:
+        """Another password, and the end of all logins but one; None where `stored` is not the password any more."""
+        return _number(self._one("change_password", _CHANGE_PASSWORD, user_id, stored, new, but))
+
+    def set_password(self, user_id: int, new: str) -> int | None:
+        """A password for a user, who has an account from then on; all logins end."""
+        return _number(self._one("set_password", _SET_PASSWORD, user_id, new))
+
+    def rehash(self, user_id: int, stored: str, new: str) -> None:
+        """The same password with other figures; nothing where it was changed meanwhile."""
+        self._one("rehash", _REHASH, user_id, stored, new)
+
+    def set_role(self, user_id: int, role: str) -> int | None:
+        """Another role."""
+        return _number(self._one("set_role", _SET_ROLE, user_id, role))
+
+    def id_of(self, email: str) -> int | None:
+        """The id of the user with this address."""
+        return _number(self._one("id_of", _ID_OF, email))
+
+
+def _number(row: tuple[Any, ...] | None) -> int | None:
+    return int(row[0]) if row else None

@@ -1,0 +1,57 @@
+"""Passwords: argon2id, a few at a time, so that a flood of logins takes neither the memory nor all threads."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from backend.errors import Busy
+
+# OWASP Password Storage Cheat Sheet, argon2id: 19 MiB, two passes, one lane.
+MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
+AT_ONCE = 2
+WAIT_S = 2.0
+
+
+class Passwords:
+    """Hashes and verifies; raises Busy when too many wait."""
+
+    def __init__(self, hashed: Callable[[float], None]) -> None:
+        self._hashed = hashed  # told how long each hash took
+        self._hasher = PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._nobodys = self._hasher.hash(secrets.token_hex())
+
+    def hash(self, password: str) -> str:
+        """The text to store, in PHC's string format."""
+        with self._turn():
+            return self._hasher.hash(password)
+
+    def verify(self, stored: str | None, password: str) -> bool:
+        """Whether it is the password that `stored` was made of. With None it takes as long, and is not."""
+        with self._turn():
+            try:
+                return self._hasher.verify(stored or self._nobodys, password) and stored is not None
+            except (VerificationError, InvalidHashError):
+                return False
+
+    def is_outdated(self, stored: str) -> bool:
+        """Whether it was made with other figures than those of today."""
+        return self._hasher.check_needs_rehash(stored)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        began = perf_counter()
+        if not self._turns.acquire(timeout=WAIT_S):
+            raise Busy("too many passwords are being checked")
+        try:
+            yield
+        finally:
+            self._turns.release()
+            self._hashed(perf_counter() - began)
