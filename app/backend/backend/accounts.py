@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from backend.assembly import cache_of
-from backend.cache.link import Link, client
+from backend.cache.link import Link
 from backend.cache.sessions import SESSIONS
+from backend.cache.wire import SingleWire
 from backend.config import ConfigError, Settings, settings_from_env
 from backend.entities import ROLES
 from backend.errors import Busy, DatabaseUnavailable, FieldError
@@ -49,7 +50,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
     if errors:
         return errors[0].message
     instruments = Instruments()
-    link = Link(client(settings.redis)) if settings.redis else None
+    link = Link(SingleWire(settings.redis)) if settings.redis else None
     with closing(Pool(settings.database)) as pool:
         accounts = AccountRepository(pool, instruments.invocations)
         user_id = accounts.id_of(arguments.email)

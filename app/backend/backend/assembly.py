@@ -9,11 +9,12 @@ from typing import Any
 
 from bottle import Bottle
 
-from backend.cache.link import Link, client
+from backend.cache.link import Link
 from backend.cache.sessions import SESSIONS
 from backend.cache.throttle import LocalThrottle, RedisThrottle
 from backend.cache.users import USERS
 from backend.cache.versioned import Form, NoCache, R, VersionedCache
+from backend.cache.wire import SingleWire
 from backend.config import Settings
 from backend.keys import KeyRing
 from backend.migrations.plan import pending
@@ -55,7 +56,7 @@ def assemble(settings: Settings) -> Backend:
     instruments = Instruments()
     pool = Pool(settings.database, acquired=instruments.acquired.record)
     instruments.watch_pool(pool.stats, settings.database.pool_size, settings.database.pool_min_idle)
-    link = Link(client(settings.redis)) if settings.redis else None
+    link = Link(SingleWire(settings.redis)) if settings.redis else None
     repository = UserRepository(pool, instruments.invocations)
     accounts = AccountRepository(pool, instruments.invocations)
     sessions = Sessions(accounts, cache_of(SESSIONS, link, instruments))

@@ -6,11 +6,11 @@ import threading
 from typing import Any
 
 import pytest
-import redis
-from backend.cache.link import Link, client
+from backend.cache.link import Link
 from backend.cache.sessions import SESSIONS
 from backend.cache.users import USERS
 from backend.cache.versioned import VersionedCache
+from backend.cache.wire import RedisError, SingleWire
 from backend.config import Redis
 from backend.entities import UserFields
 from backend.errors import NotFound
@@ -69,6 +69,11 @@ def test_a_value_of_another_shape_is_a_miss(api: Any, redis_server: Any) -> None
         assert x_cache(api) == "miss"
 
 
+def wire_settings(server: Any) -> Redis:
+    """How to reach the tests' Redis."""
+    return Redis(host="127.0.0.1", port=server.port, password="s3cret-pa55")
+
+
 def service_of(pool: Pool, link: Link, repository: UserRepository | None = None) -> UserService:
     """The service alone, without a web server."""
     instruments = Instruments()
@@ -97,7 +102,7 @@ def test_a_row_read_before_a_write_is_not_cached_after_it(write: str, start: Any
     running = start()
     running.api("POST", "/api/users", ADA)
     slow = SlowRepository(running.backend.pool)
-    link = Link(client(Redis(host="127.0.0.1", port=redis_server.port, password="s3cret-pa55")))
+    link = Link(SingleWire(wire_settings(redis_server)))
     reader = threading.Thread(target=service_of(running.backend.pool, link, slow).get, args=(1,))
     reader.start()
     assert slow.has_read.wait(10)
@@ -147,21 +152,21 @@ def test_a_service_without_a_cache_reads_from_the_database(start: Any) -> None:
     assert "redis" not in running.management("GET", "/actuator/health").json["components"]
 
 
-class Switchable(redis.Redis):
-    """A client whose way to Redis can be cut while Redis itself, and its copies, stay."""
+class Switchable(SingleWire):
+    """A way to Redis that can be cut while Redis itself, and its copies, stay."""
 
     cut = False
 
-    def execute_command(self, *arguments: Any, **options: Any) -> Any:
+    def ask(self, commands: Any) -> list[Any]:
         if self.cut:
-            raise redis.ConnectionError("cut")
-        return super().execute_command(*arguments, **options)
+            raise RedisError("cut")
+        return super().ask(commands)
 
 
 def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(database: Any, redis_server: Any) -> None:
     redis_server.client().flushall()
     pool, now = Pool(database), [100.0]
-    connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
+    connection = Switchable(wire_settings(redis_server))
     service = service_of(pool, Link(connection, clock=lambda: now[0]))
     user = service.create(_fields("Ada"))
     service.get(user.id)
@@ -182,7 +187,7 @@ def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(databas
 def test_after_a_failure_reads_leave_redis_alone_for_a_moment(database: Any, redis_server: Any) -> None:
     redis_server.client().flushall()
     pool, now = Pool(database), [100.0]
-    connection = Switchable(port=redis_server.port, password="s3cret-pa55", decode_responses=True)
+    connection = Switchable(wire_settings(redis_server))
     service = service_of(pool, Link(connection, clock=lambda: now[0]))
     user = service.create(_fields("Ada"))
     service.get(user.id)

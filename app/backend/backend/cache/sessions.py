@@ -10,16 +10,16 @@ from backend.entities import Session
 TTL_S = 1800
 
 
-def session_key(user_id: int) -> str:
+def session_key(user_id: int) -> bytes:
     """The key of one user's session."""
-    return f"session:{{{user_id}}}"
+    return b"session:{%d}" % user_id
 
 
-def _write(session: Session) -> str:
-    return json.dumps([session.id, session.role, session.active, sorted(session.logins)])
+def _write(session: Session) -> bytes:
+    return json.dumps([session.id, session.role, session.active, sorted(session.logins)]).encode()
 
 
-def _read(version: int, text: str) -> Session:
+def _read(version: int, text: bytes) -> Session:
     user_id, role, active, logins = json.loads(text)
     return Session(id=user_id, role=role, active=active, logins=frozenset(logins), version=version)
 

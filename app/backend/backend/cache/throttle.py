@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 
-import redis
-
-from backend.cache.link import Link
+from backend.cache.link import Link, Script
+from backend.cache.wire import RedisError, command
 
 FREE_TRIES = 5
 PAUSE_MAX_S = 300
@@ -21,7 +20,7 @@ _LOCAL_MAX = 10_000
 
 # KEYS[1] a hash: tries, and until when the next one has to wait (ms). ARGV: tries without a pause, longest pause (s),
 # seconds to live. Gives 0 where the try may go on, else the ms to wait.
-_TRY = """
+_TRY = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
@@ -33,7 +32,8 @@ if tries >= tonumber(ARGV[1]) then
 end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 0
-"""
+""")
+_FIGURES = (b"%d" % FREE_TRIES, b"%d" % PAUSE_MAX_S, b"%d" % FORGOTTEN_AFTER_S)
 
 
 def pause_after(tries: int) -> float:
@@ -75,26 +75,22 @@ class RedisThrottle:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._try = link.redis.register_script(_TRY)
         self._local = LocalThrottle()
 
     def attempt(self, who: str) -> float:
         """Counts a try; the seconds that it has to wait instead, 0 where it may go on."""
         if self._link.is_open():
             try:
-                return float(self._try(keys=[_key(who)], args=[FREE_TRIES, PAUSE_MAX_S, FORGOTTEN_AFTER_S])) / 1000
-            except redis.RedisError as error:
+                return int(_TRY.run(self._link.wire.ask, _key(who), *_FIGURES)) / 1000
+            except RedisError as error:
                 self._link.failed(error)
         return self._local.attempt(who)
 
     def succeeded(self, who: str) -> None:
         """The password was right: its tries are forgotten."""
         self._local.succeeded(who)
-        try:
-            self._link.redis.delete(_key(who))
-        except redis.RedisError as error:
-            self._link.failed(error)
+        self._link.ask([command(_key(who), b"DEL", _key(who))])
 
 
-def _key(who: str) -> str:
-    return f"throttle:{who}"
+def _key(who: str) -> bytes:
+    return b"throttle:" + who.encode()

@@ -12,19 +12,19 @@ from backend.entities import User
 TTL_S = 300
 
 
-def user_key(user_id: int) -> str:
+def user_key(user_id: int) -> bytes:
     """The key of one user."""
-    return f"user:{{{user_id}}}"
+    return b"user:{%d}" % user_id
 
 
-def _write(user: User) -> str:
+def _write(user: User) -> bytes:
     return json.dumps(
         [user.id, user.name, user.email, user.status, user.created_at.isoformat(), user.updated_at.isoformat()],
         ensure_ascii=False,
-    )
+    ).encode()
 
 
-def _read(version: int, text: str) -> User:
+def _read(version: int, text: bytes) -> User:
     user_id, name, email, status, created_at, updated_at = json.loads(text)
     return User(
         id=user_id,

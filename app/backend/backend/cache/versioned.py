@@ -10,18 +10,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-import redis
-
-from backend.cache.link import Link
+from backend.cache.link import Link, Script
+from backend.cache.wire import Command, RedisError, get
 
 MAX_OWED = 10_000
 _DELETED = 2**53 - 1  # Redis scripts count in doubles
 
 # KEYS[1] the row's key; ARGV: version, text or '' (a mark), seconds to live. What is stored gives way only to what is
 # at least as new.
-_PUT = """
+_PUT = Script("""
 local stored = redis.call('GET', KEYS[1])
 if stored then
   local version = tonumber(string.match(stored, '^(%d+):'))
@@ -29,7 +28,7 @@ if stored then
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'EX', ARGV[3])
 return 1
-"""
+""")
 
 
 class Row(Protocol):
@@ -51,14 +50,14 @@ class Form(Generic[R]):
     some other version of the service left there."""
 
     name: str
-    key: Callable[[int], str]
+    key: Callable[[int], bytes]
     ttl_s: int
-    write: Callable[[R], str]
-    read: Callable[[int, str], R]
+    write: Callable[[R], bytes]
+    read: Callable[[int, bytes], R]
 
-    def parse(self, stored: str) -> R | None:
+    def parse(self, stored: bytes) -> R | None:
         """The row in a stored value; None for a mark, and for what cannot be read."""
-        version, _, text = stored.partition(":")
+        version, _, text = stored.partition(b":")
         if not text:
             return None
         try:
@@ -74,15 +73,27 @@ class VersionedCache(Generic[R]):
         self._link = link
         self._form = form
         self._was_read = was_read
-        self._put = link.redis.register_script(_PUT)
         self._lock = threading.Lock()
         self._owed: dict[int, int] = {}  # row id -> version of a write that Redis has not heard of
 
     def get(self, row_id: int) -> R | None:
         """The copy, None for a miss."""
-        found = self._read(row_id)
+        answers = self._link.ask([self.asks(row_id)]) if self.may_be_asked() else None
+        return self.read(answers[0] if answers else None)
+
+    def asks(self, row_id: int) -> Command:
+        """What to ask Redis for a copy, together with other things."""
+        return get(self._form.key(row_id))
+
+    def read(self, answer: Any) -> R | None:
+        """The copy in Redis' answer, None for a miss."""
+        found = self._form.parse(answer) if isinstance(answer, bytes) else None
         self._was_read(found is not None)
         return found
+
+    def may_be_asked(self) -> bool:
+        """Whether nothing is owed any more: called before every read."""
+        return not self._owed or self._pay()
 
     def put(self, row: R) -> None:
         """Offers a row read from the database; an older one never replaces a newer one."""
@@ -93,43 +104,33 @@ class VersionedCache(Generic[R]):
         """Tells that the row has this version after a write, or had it before it was deleted."""
         told = _DELETED if deleted else version
         # Tried even while Redis rests: a copy that should be gone is worse than a slow write.
-        if not self._write(row_id, told, ""):
+        if not self._write(row_id, told, b""):
             with self._lock:
                 if len(self._owed) < MAX_OWED:
                     self._owed[row_id] = told
 
     # -- within
 
-    def _read(self, row_id: int) -> R | None:
-        if not self._link.is_open():
-            return None
+    def _write(self, row_id: int, version: int, text: bytes) -> bool:
+        words = (b"%d" % version, text, b"%d" % self._form.ttl_s)
         try:
-            self._pay()
-            stored = self._link.redis.get(self._form.key(row_id))
-        except redis.RedisError as error:
-            self._link.failed(error)
-            return None
-        return self._form.parse(str(stored)) if stored else None
-
-    def _write(self, row_id: int, version: int, text: str) -> bool:
-        try:
-            self._put(keys=[self._form.key(row_id)], args=[version, text, self._form.ttl_s])
-        except redis.RedisError as error:
+            _PUT.run(self._link.wire.ask, self._form.key(row_id), *words)
+        except RedisError as error:
             self._link.failed(error)
             return False
         return True
 
-    def _pay(self) -> None:
-        """Writes the marks that are owed, so that nothing stale is read once Redis is back."""
-        if not self._owed:
-            return
+    def _pay(self) -> bool:
+        """Writes the marks that are owed, so that nothing stale is read once Redis is back; whether all are written."""
         with self._lock:
             owed = dict(self._owed)
         for row_id, version in owed.items():
-            self._put(keys=[self._form.key(row_id)], args=[version, "", self._form.ttl_s])
+            if not self._link.is_open() or not self._write(row_id, version, b""):
+                return False
             with self._lock:
                 if self._owed.get(row_id) == version:
                     del self._owed[row_id]
+        return True
 
 
 class NoCache(Generic[R]):

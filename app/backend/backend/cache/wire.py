@@ -1,0 +1,185 @@
+"""Redis without detours: many commands as one message, one wait for all answers.
+
+The usual client takes longer to write a command than Redis to carry it out. A thread has a connection of its own here,
+so nothing is locked, and commands are bytes that were put together once.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import hiredis
+
+from backend.config import Redis as RedisSettings
+
+_READ_BYTES = 65536
+
+
+class RedisError(Exception):
+    """Redis is away, or refuses us."""
+
+
+class RedisTimeout(RedisError):
+    """Redis did not answer in time."""
+
+
+class Command(NamedTuple):
+    """A command as it is sent, and the key that decides which node it belongs to."""
+
+    key: bytes
+    packed: bytes
+
+
+def command(key: bytes, *words: bytes) -> Command:
+    """`words` is the whole command; `key` is one of them."""
+    parts = [b"*%d\r\n" % len(words)]
+    parts += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+    return Command(key, b"".join(parts))
+
+
+def get(key: bytes) -> Command:
+    """GET, which most commands are."""
+    return Command(key, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key))
+
+
+class Connection:
+    """One socket to one node. Its methods raise RedisError."""
+
+    def __init__(self, settings: RedisSettings, host: str, port: int) -> None:
+        self._reader = hiredis.Reader(protocolError=RedisError, replyError=hiredis.ReplyError)
+        self._socket = _open(settings, host, port)
+        words = [b"HELLO", b"2", b"SETNAME", b"capstan-backend"]
+        if settings.password is not None:
+            words[2:2] = [b"AUTH", b"default", settings.password.encode()]
+        self.send(command(b"", *words).packed)
+        (answer,) = self.receive(1)
+        if isinstance(answer, hiredis.ReplyError):
+            self.close()
+            raise RedisError(str(answer))
+
+    def send(self, message: bytes) -> None:
+        """Sends commands."""
+        try:
+            self._socket.sendall(message)
+        except OSError as error:
+            raise _said(error) from error
+
+    def receive(self, count: int) -> list[Any]:
+        """The answers to that many commands: bytes, int, None, lists of these; hiredis.ReplyError for an error."""
+        reader, answers = self._reader, []
+        while True:
+            while (answer := reader.gets()) is not False:
+                answers.append(answer)
+                if len(answers) == count:
+                    return answers
+            try:
+                received = self._socket.recv(_READ_BYTES)
+            except OSError as error:
+                raise _said(error) from error
+            if not received:
+                raise RedisError("Redis closed the connection")
+            reader.feed(received)
+
+    def close(self) -> None:
+        """Closes it."""
+        self._socket.close()
+
+
+def _open(settings: RedisSettings, host: str, port: int) -> socket.socket:
+    try:
+        made = socket.create_connection((host, port), settings.timeout_s)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if settings.tls:
+            # The handshake and all that follows keep Python's timeout.
+            return ssl.create_default_context().wrap_socket(made, server_hostname=host)
+        # Left to the kernel, a timeout costs no call of its own at each receive.
+        made.settimeout(None)
+        limit = struct.pack("ll", int(settings.timeout_s), int(settings.timeout_s % 1 * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            made.setsockopt(socket.SOL_SOCKET, option, limit)
+    except OSError as error:
+        raise _said(error) from error
+    return made
+
+
+def _said(error: OSError) -> RedisError:
+    if isinstance(error, (TimeoutError, BlockingIOError)):
+        return RedisTimeout("no answer in time")
+    return RedisError(str(error))
+
+
+class Node:
+    """One Redis server, with a connection for each thread."""
+
+    def __init__(self, settings: RedisSettings, host: str, port: int) -> None:
+        self._settings = settings
+        self._where = (host, port)
+        self._own = threading.local()
+        self._all: set[Connection] = set()
+        self._lock = threading.Lock()
+
+    def ask(self, packed: Sequence[bytes]) -> list[Any]:
+        """The answers to commands. A connection that had rested may be dead without our knowing: then once more."""
+        message = b"".join(packed)
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is not None:
+            try:
+                return self._exchange(connection, message, len(packed))
+            except RedisTimeout:
+                raise
+            except RedisError:
+                pass
+        return self._exchange(self._connect(), message, len(packed))
+
+    def _exchange(self, connection: Connection, message: bytes, count: int) -> list[Any]:
+        try:
+            connection.send(message)
+            return connection.receive(count)
+        except BaseException:
+            # Answers may still come that nobody waits for.
+            self._drop(connection)
+            raise
+
+    def _connect(self) -> Connection:
+        made = Connection(self._settings, *self._where)
+        with self._lock:
+            self._all.add(made)
+        self._own.connection = made
+        return made
+
+    def _drop(self, connection: Connection) -> None:
+        self._own.connection = None
+        with self._lock:
+            self._all.discard(connection)
+        connection.close()
+
+    def close(self) -> None:
+        """Closes the connections of all threads."""
+        with self._lock:
+            open_, self._all = self._all, set()
+        for connection in open_:
+            connection.close()
+
+
+Ask = Callable[[Sequence[Command]], list[Any]]
+
+
+class SingleWire:
+    """One server holds all keys."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._node = Node(settings, settings.host, settings.port)
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers, in the order of the commands. Raises RedisError where Redis is away; what it says of a single
+        command is a hiredis.ReplyError among the answers."""
+        return self._node.ask([one.packed for one in commands])
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._node.close()
