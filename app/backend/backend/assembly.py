@@ -44,7 +44,7 @@ class Backend:
 def assemble(settings: Settings) -> Backend:
     """A backend that serves as soon as its applications are called; connects in the background."""
     instruments = Instruments()
-    pool = Pool(settings.database, acquired=instruments.acquired.record)
+    pool = Pool(settings.database, acquired=instruments.acquired.record, leaked=instruments.leaked.add)
     instruments.watch_pool(pool.stats, settings.database.pool_size, settings.database.pool_min_idle)
     cache = None
     if settings.redis:

@@ -41,6 +41,8 @@ class Database:
     idle_timeout_s: float = 600.0
     max_lifetime_s: float = 1800.0
     statement_timeout_s: float = 10.0
+    lock_timeout_s: float = 5.0
+    leak_threshold_s: float = 30.0  # 0: leaks are not looked for
     wait_s: float = 120.0
 
 
@@ -194,6 +196,8 @@ def _database(read: _Reader) -> Database:
         idle_timeout_s=read.seconds("DATABASE_IDLE_TIMEOUT", 600.0, 1.0),
         max_lifetime_s=read.seconds("DATABASE_MAX_LIFETIME", 1800.0, 1.0),
         statement_timeout_s=read.seconds("DATABASE_STATEMENT_TIMEOUT", 10.0, 0.1),
+        lock_timeout_s=read.seconds("DATABASE_LOCK_TIMEOUT", 5.0, 0.1),
+        leak_threshold_s=read.seconds("DATABASE_LEAK_THRESHOLD", 30.0),
         wait_s=read.seconds("DATABASE_WAIT", 120.0),
     )
 

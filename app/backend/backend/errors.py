@@ -4,7 +4,8 @@ ServiceError
     InvalidRequest       the client sent something that cannot be accepted
     NotFound             there is no such thing
     Conflict             it clashes with what is stored
-    DatabaseUnavailable  the database did not answer in time, or not at all
+    DatabaseUnavailable  the database cannot be reached
+    DatabaseBusy         it did not come to an end within the time limits
 """
 
 from __future__ import annotations
@@ -56,3 +57,9 @@ class DatabaseUnavailable(ServiceError):
     """The message says why, for the log; clients are told only that it is so."""
 
     code = "database_unavailable"
+
+
+class DatabaseBusy(ServiceError):
+    """A statement, or its wait for a lock, met its time limit. The message says why, for the log."""
+
+    code = "database_busy"

@@ -24,6 +24,7 @@ def test_the_defaults_are_the_documented_figures() -> None:
     database = settings.database
     assert (database.port, database.sslmode, database.pool_size, database.pool_min_idle) == (5432, "prefer", 10, 2)
     assert (database.connection_timeout_s, database.idle_timeout_s, database.max_lifetime_s) == (30, 600, 1800)
+    assert (database.statement_timeout_s, database.lock_timeout_s, database.leak_threshold_s) == (10, 5, 30)
     assert (settings.app_port, settings.management_port, settings.http_threads) == (8080, 9090, 8)
     assert (settings.log_level, settings.new_ui, settings.redis) == ("INFO", False, None)
 
@@ -41,6 +42,8 @@ def test_every_variable_reaches_its_setting() -> None:
             "DATABASE_IDLE_TIMEOUT": "60",
             "DATABASE_MAX_LIFETIME": "90",
             "DATABASE_STATEMENT_TIMEOUT": "2.5",
+            "DATABASE_LOCK_TIMEOUT": "1.5",
+            "DATABASE_LEAK_THRESHOLD": "0",
             "DATABASE_WAIT": "7",
             "REDIS_HOST": "cache.internal",
             "REDIS_PORT": "6380",
@@ -65,6 +68,7 @@ def test_every_variable_reaches_its_setting() -> None:
     assert (database.pool_size, database.pool_min_idle, database.connection_timeout_s) == (20, 4, 3)
     assert (database.idle_timeout_s, database.max_lifetime_s) == (60, 90)
     assert (database.statement_timeout_s, database.wait_s) == (2.5, 7)
+    assert (database.lock_timeout_s, database.leak_threshold_s) == (1.5, 0)
     assert redis is not None
     assert (redis.host, redis.port, redis.password, redis.tls) == ("cache.internal", 6380, "hush", True)
     assert redis.timeout_s == 0.25

@@ -26,6 +26,7 @@ class Instruments:
             "http.server.requests", "Requests of the service port.", "method", "uri", "status", "outcome"
         )
         self.acquired = new.timer("jdbc.connections.acquire", "Waits for a connection of the pool.")
+        self.leaked = new.counter("jdbc.connections.leaked", "Connections that were lent for too long.")
         self.invocations = new.timer(
             "spring.data.repository.invocations", "Calls of the database.", "repository", "method", "state"
         )

@@ -9,7 +9,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, response
 
 from backend import __version__
 from backend.config import Settings
-from backend.errors import Conflict, DatabaseUnavailable, FieldError, InvalidRequest, NotFound
+from backend.errors import Conflict, DatabaseBusy, DatabaseUnavailable, FieldError, InvalidRequest, NotFound
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
 from backend.service.users import UserService
@@ -60,6 +60,10 @@ def answer_errors(callback: Any) -> Any:
             log.error("database unavailable: %s", error)
             message = "The database does not answer at the moment. Please try again."
             return problem(503, error.code, message, Retry_After="2")
+        except DatabaseBusy as error:
+            log.error("database busy: %s", error)
+            message = "The database has too much to do at the moment. Please try again."
+            return problem(503, error.code, message, Retry_After="1")
         except HTTPResponse:
             raise
         except Exception:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from backend import __version__
+from backend.errors import DatabaseBusy, DatabaseUnavailable
 from backend.observability.logs import CORRELATION_HEADER
 from backend.web.json import JSON_TYPE, PROBLEM_TYPE
 from backend.web.operations import Operation, Parameter
@@ -81,10 +82,19 @@ def _operation(operation: Operation) -> Json:
         }
         for status, answer in operation.answers.items()
     } | {
-        str(status): {"description": HTTPStatus(status).phrase, "content": _content(PROBLEM_TYPE, "Problem")}
+        str(status): _problem(status)
         for status in operation.all_problems
         if status not in operation.answers
     }
+    return made
+
+
+def _problem(status: int) -> Json:
+    made: Json = {"description": HTTPStatus(status).phrase, "content": _content(PROBLEM_TYPE, "Problem")}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        codes = " or ".join(error.code for error in (DatabaseUnavailable, DatabaseBusy))
+        made["description"] += f": {codes}"
+        made["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string"}}}
     return made
 
 
