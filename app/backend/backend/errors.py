@@ -4,8 +4,8 @@ ServiceError
     InvalidRequest       the client sent something that cannot be accepted
     NotFound             there is no such thing
     Conflict             it clashes with what is stored
-    DatabaseUnavailable  the database cannot be reached
-    DatabaseBusy         it did not come to an end within the time limits
+    DatabaseUnavailable  the database did not answer in time, or not at all
+        DatabaseBusy     it is there, but something met its time limit
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class DatabaseUnavailable(ServiceError):
     code = "database_unavailable"
 
 
-class DatabaseBusy(ServiceError):
-    """A statement, or its wait for a lock, met its time limit. The message says why, for the log."""
+class DatabaseBusy(DatabaseUnavailable):
+    """A statement, or its wait for a lock, met its time limit; nothing was changed."""
 
     code = "database_busy"

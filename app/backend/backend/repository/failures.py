@@ -2,8 +2,8 @@
 
 DatabaseUnavailable
     ConnectionLost  the connection broke while it was lent: whether the server carried the statement out is unknown
-DatabaseBusy
-    RolledBack      the statement clashed with others and was undone: it may be sent again
+    DatabaseBusy
+        RolledBack  the statement clashed with others and was undone: it may be sent again
 """
 
 from __future__ import annotations
