@@ -10,13 +10,14 @@ from typing import Any
 from bottle import Bottle
 
 from backend.cache.users import UserCache, client
-from backend.config import Settings
+from backend.config import Database, Settings
 from backend.migrations.plan import pending
 from backend.migrations.runner import read_history
 from backend.migrations.scripts import SQL_FOLDER, MigrationError, scripts_in
 from backend.observability.health import Health
 from backend.observability.instruments import Instruments
-from backend.repository.pool import Pool
+from backend.repository.pool import Pool, together
+from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
 from backend.service.users import NoCache, UserService
 from backend.web.app import service_app
@@ -32,11 +33,13 @@ class Backend:
     management: Bottle
     health: Health
     pool: Pool
+    replicas: Replicas
     cache: UserCache | None
 
     def close(self) -> None:
         """Closes all connections."""
         self.pool.close()
+        self.replicas.close()
         if self.cache is not None:
             self.cache.close()
 
@@ -44,22 +47,37 @@ class Backend:
 def assemble(settings: Settings) -> Backend:
     """A backend that serves as soon as its applications are called; connects in the background."""
     instruments = Instruments()
-    pool = Pool(settings.database, acquired=instruments.acquired.record, leaked=instruments.leaked.add)
-    instruments.watch_pool(pool.stats, settings.database.pool_size, settings.database.pool_min_idle)
+    pool = _pool(settings.database, instruments)
+    replicas = _replicas(settings.database, instruments)
+    pools = [pool, *(replica.pool for replica in replicas.all)]
+    size, min_idle = (len(pools) * each for each in (settings.database.pool_size, settings.database.pool_min_idle))
+    instruments.watch_pool(lambda: together(each.stats() for each in pools), size, min_idle)
+    instruments.watch_replicas(replicas.fresh)
     cache = None
     if settings.redis:
         cache = UserCache(client(settings.redis), was_read=lambda hit: instruments.cache_read("users", hit=hit))
-    repository = UserRepository(pool, instruments.invocations)
+    repository = UserRepository(pool, instruments.invocations, replicas)
 
     def database_details() -> dict[str, Any]:
-        return {"database": "PostgreSQL", "pool": dataclasses.asdict(pool.stats())}
+        shown = [{"address": replica.address, "fresh": replica.is_fresh()} for replica in replicas.all]
+        return {"database": "PostgreSQL", "pool": dataclasses.asdict(pool.stats()), "replicas": shown}
 
     ping_cache = cache.ping if cache else None
     health = Health(repository.ping, ping_cache, database_details, _pending_migrations(pool))
     users = UserService(repository, cache or NoCache(), instruments)
     pool.start()
+    replicas.start()
     service = service_app(settings, users, health, instruments)
-    return Backend(service, management_app(settings, health, instruments), health, pool, cache)
+    return Backend(service, management_app(settings, health, instruments), health, pool, replicas, cache)
+
+
+def _pool(database: Database, instruments: Instruments) -> Pool:
+    return Pool(database, acquired=instruments.acquired.record, leaked=instruments.leaked.add)
+
+
+def _replicas(primary: Database, instruments: Instruments) -> Replicas:
+    databases = [dataclasses.replace(primary, host=host, port=port) for host, port in primary.replicas]
+    return Replicas([Replica(primary, database, _pool(database, instruments)) for database in databases])
 
 
 def _pending_migrations(pool: Pool) -> Callable[[float], list[str]]:

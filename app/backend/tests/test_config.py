@@ -44,6 +44,7 @@ def test_every_variable_reaches_its_setting() -> None:
             "DATABASE_STATEMENT_TIMEOUT": "2.5",
             "DATABASE_LOCK_TIMEOUT": "1.5",
             "DATABASE_LEAK_THRESHOLD": "0",
+            "DATABASE_REPLICA_HOSTS": "db-2.internal, db-3:6432",
             "DATABASE_WAIT": "7",
             "REDIS_HOST": "cache.internal",
             "REDIS_PORT": "6380",
@@ -69,6 +70,7 @@ def test_every_variable_reaches_its_setting() -> None:
     assert (database.idle_timeout_s, database.max_lifetime_s) == (60, 90)
     assert (database.statement_timeout_s, database.wait_s) == (2.5, 7)
     assert (database.lock_timeout_s, database.leak_threshold_s) == (1.5, 0)
+    assert database.replicas == (("db-2.internal", 5433), ("db-3", 6432))
     assert redis is not None
     assert (redis.host, redis.port, redis.password, redis.tls) == ("cache.internal", 6380, "hush", True)
     assert redis.timeout_s == 0.25
@@ -100,6 +102,10 @@ def test_everything_that_is_wrong_is_named_in_one_message() -> None:
         ("DATABASE_IDLE_TIMEOUT", "0", "a number of seconds from 1 to 86400"),
         ("DATABASE_IDLE_TIMEOUT", "nan", "a number of seconds from 1 to 86400"),
         ("DATABASE_POOL_MIN_IDLE", "11", "a whole number from 0 to 10"),
+        ("DATABASE_REPLICA_HOSTS", "db-2:x", 'a list such as "db-2, db-3:5433"'),
+        ("DATABASE_REPLICA_HOSTS", "db-2:0", 'a list such as "db-2, db-3:5433"'),
+        ("DATABASE_REPLICA_HOSTS", "db-2,,db-3", 'a list such as "db-2, db-3:5433"'),
+        ("DATABASE_REPLICA_HOSTS", "user@db-2", 'a list such as "db-2, db-3:5433"'),
     ],
 )
 def test_a_wrong_value_is_shown_with_what_was_wanted(name: str, value: str, wanted: str) -> None:

@@ -53,6 +53,10 @@ class Instruments:
         new.gauge("jdbc.connections.max", "The most connections that there may be.", lambda: most)
         new.gauge("jdbc.connections.min", "How many are kept idle.", lambda: least_idle)
 
+    def watch_replicas(self, fresh: Callable[[], int]) -> None:
+        """Shows how many replicas can be read from."""
+        self.registry.gauge("database.replicas.fresh", "Replicas that are fresh enough to be read from.", fresh)
+
 
 def _of_process(new: Registry) -> None:
     started = time.time()

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import psycopg2
@@ -50,6 +50,12 @@ class PoolStats:
     idle: int
     opening: int
     waiting: int
+
+
+def together(figures: Iterable[PoolStats]) -> PoolStats:
+    """The figures of several pools as those of one."""
+    each = list(figures)
+    return PoolStats(*(sum(getattr(one, name) for one in each) for name in PoolStats.__slots__))
 
 
 def connect(database: Database, application_name: str = "capstan-backend") -> Connection:

@@ -14,6 +14,7 @@ from backend.errors import Conflict
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
 from backend.repository.pool import Pool
+from backend.repository.replicas import Replica, Replicas
 from backend.repository.statements import Statement, run
 
 _COLUMNS = "id, name, email, status, created_at, updated_at, version"
@@ -51,8 +52,9 @@ def user_from_row(row: tuple[Any, ...]) -> User:
 class UserRepository:
     """Reads and writes users. Methods raise DatabaseUnavailable; those that write an e-mail address, Conflict."""
 
-    def __init__(self, pool: Pool, invocations: Timer) -> None:
+    def __init__(self, pool: Pool, invocations: Timer, replicas: Replicas | None = None) -> None:
         self._pool = pool
+        self._replicas = replicas or Replicas()
         self._invocations = invocations
 
     @contextmanager
@@ -64,27 +66,32 @@ class UserRepository:
         finally:
             self._invocations.record(perf_counter() - began, "UserRepository", method, state)
 
-    def _read(self, method: str, statement: Statement, parameters: Sequence[object]) -> Rows:
+    def _read(self, method: str, statement: Statement, parameters: Sequence[object], replica: Replica | None) -> Rows:
         with self._timed(method):
-            return read(self._pool, statement, parameters)
+            return read(self._pool, statement, parameters, replica)
 
     def _write(self, method: str, statement: Statement, parameters: Sequence[object]) -> Rows:
+        """The users that the statement wrote, as rows of `_COLUMNS`."""
         with self._timed(method):
             try:
-                return write(self._pool, statement, parameters)
+                rows = write(self._pool, statement, parameters)
             except psycopg2.errors.UniqueViolation:
                 raise _email_taken() from None
+        for row in rows:
+            self._replicas.wrote(row[0])
+        return rows
 
     def list(self, limit: int, cursor: int | None = None, status: str | None = None) -> Page:
         """At most `limit` users, newest first, after `cursor` (the id that ended the page before)."""
         # One more than asked for tells whether there is a next page.
-        rows = self._read("list", _LIST, (_AFTER_ALL_IDS if cursor is None else cursor, status, limit + 1))
+        given = (_AFTER_ALL_IDS if cursor is None else cursor, status, limit + 1)
+        rows = self._read("list", _LIST, given, self._replicas.for_any())
         users = tuple(user_from_row(row) for row in rows[:limit])
         return Page(users, users[-1].id if len(rows) > limit else None)
 
     def get(self, user_id: int) -> User | None:
         """The user, None where there is none."""
-        rows = self._read("get", _GET, (user_id,))
+        rows = self._read("get", _GET, (user_id,), self._replicas.for_user(user_id))
         return user_from_row(rows[0]) if rows else None
 
     def create(self, fields: UserFields) -> User:

@@ -81,11 +81,7 @@ def _operation(operation: Operation) -> Json:
             **({"content": _content(JSON_TYPE, answer.body.name)} if answer.body else {}),
         }
         for status, answer in operation.answers.items()
-    } | {
-        str(status): _problem(status)
-        for status in operation.all_problems
-        if status not in operation.answers
-    }
+    } | {str(status): _problem(status) for status in operation.all_problems if status not in operation.answers}
     return made
 
 
