@@ -15,7 +15,7 @@ from backend.cache.throttle import LocalThrottle, RedisThrottle
 from backend.cache.users import USERS
 from backend.cache.versioned import Form, NoCache, R, VersionedCache
 from backend.cache.wire import SingleWire
-from backend.config import Settings
+from backend.config import Database, Settings
 from backend.keys import KeyRing
 from backend.migrations.plan import pending
 from backend.migrations.runner import read_history
@@ -23,7 +23,8 @@ from backend.migrations.scripts import SQL_FOLDER, MigrationError, scripts_in
 from backend.observability.health import Health
 from backend.observability.instruments import Instruments
 from backend.repository.accounts import AccountRepository
-from backend.repository.pool import Pool
+from backend.repository.pool import Pool, together
+from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
 from backend.service.auth import AuthService
 from backend.service.sessions import Sessions
@@ -42,11 +43,13 @@ class Backend:
     management: Bottle
     health: Health
     pool: Pool
+    replicas: Replicas
     link: Link | None
 
     def close(self) -> None:
         """Closes all connections."""
         self.pool.close()
+        self.replicas.close()
         if self.link is not None:
             self.link.close()
 
@@ -54,15 +57,20 @@ class Backend:
 def assemble(settings: Settings) -> Backend:
     """A backend that serves as soon as its applications are called; connects in the background."""
     instruments = Instruments()
-    pool = Pool(settings.database, acquired=instruments.acquired.record)
-    instruments.watch_pool(pool.stats, settings.database.pool_size, settings.database.pool_min_idle)
+    pool = _pool(settings.database, instruments)
+    replicas = _replicas(settings.database, instruments)
+    pools = [pool, *(replica.pool for replica in replicas.all)]
+    size, min_idle = (len(pools) * each for each in (settings.database.pool_size, settings.database.pool_min_idle))
+    instruments.watch_pool(lambda: together(each.stats() for each in pools), size, min_idle)
+    instruments.watch_replicas(replicas.fresh)
     link = Link(SingleWire(settings.redis)) if settings.redis else None
-    repository = UserRepository(pool, instruments.invocations)
-    accounts = AccountRepository(pool, instruments.invocations)
+    repository = UserRepository(pool, instruments.invocations, replicas)
+    accounts = AccountRepository(pool, instruments.invocations, replicas)
     sessions = Sessions(accounts, cache_of(SESSIONS, link, instruments))
 
     def database_details() -> dict[str, Any]:
-        return {"database": "PostgreSQL", "pool": dataclasses.asdict(pool.stats())}
+        shown = [{"address": replica.address, "fresh": replica.is_fresh()} for replica in replicas.all]
+        return {"database": "PostgreSQL", "pool": dataclasses.asdict(pool.stats()), "replicas": shown}
 
     ping_cache = link.ping if link else None
     health = Health(repository.ping, ping_cache, database_details, _pending_migrations(pool))
@@ -72,8 +80,9 @@ def assemble(settings: Settings) -> Backend:
         throttle = RedisThrottle(link) if link else LocalThrottle()
         auth = AuthService(accounts, sessions, Tokens(KeyRing(settings.auth.keys)), throttle, instruments)
     pool.start()
+    replicas.start()
     service = service_app(settings, users, auth, health, instruments)
-    return Backend(service, management_app(settings, health, instruments), health, pool, link)
+    return Backend(service, management_app(settings, health, instruments), health, pool, replicas, link)
 
 
 def cache_of(form: Form[R], link: Link | None, instruments: Instruments) -> VersionedCache[R] | NoCache[R]:
@@ -81,6 +90,15 @@ def cache_of(form: Form[R], link: Link | None, instruments: Instruments) -> Vers
     if link is None:
         return NoCache()
     return VersionedCache(link, form, lambda hit: instruments.cache_read(form.name, hit=hit))
+
+
+def _pool(database: Database, instruments: Instruments) -> Pool:
+    return Pool(database, acquired=instruments.acquired.record, leaked=instruments.leaked.add)
+
+
+def _replicas(primary: Database, instruments: Instruments) -> Replicas:
+    databases = [dataclasses.replace(primary, host=host, port=port) for host, port in primary.replicas]
+    return Replicas([Replica(primary, database, _pool(database, instruments)) for database in databases])
 
 
 def _pending_migrations(pool: Pool) -> Callable[[float], list[str]]:

@@ -44,6 +44,9 @@ class Database:
     idle_timeout_s: float = 600.0
     max_lifetime_s: float = 1800.0
     statement_timeout_s: float = 10.0
+    lock_timeout_s: float = 5.0
+    leak_threshold_s: float = 30.0  # 0: leaks are not looked for
+    replicas: tuple[tuple[str, int], ...] = ()  # host and port of each
     wait_s: float = 120.0
 
 
@@ -101,6 +104,18 @@ def parse_size(text: str) -> int:
     step = 1024 if match[3] else 1000
     size: int = int(match[1]) * step ** _SIZE_POWERS[match[2].upper()]
     return size
+
+
+def parse_hosts(text: str, default_port: int) -> tuple[tuple[str, int], ...]:
+    """Host and port of each address in "db-2, db-3:5433"; raises ValueError for anything else."""
+    found = []
+    for address in (part.strip() for part in text.split(",")):
+        host, colon, port = address.partition(":")
+        number = int(port) if colon else default_port
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", host) or not 1 <= number <= 65535:
+            raise ValueError(address)
+        found.append((host, number))
+    return tuple(found)
 
 
 def _parse_bool(text: str) -> bool:
@@ -194,9 +209,10 @@ def _credentials(read: _Reader) -> tuple[str, str]:
 def _database(read: _Reader) -> Database:
     user, password = _credentials(read)
     pool_size = read.whole("DATABASE_POOL_SIZE", 10, 1, 100)
+    host, port = read.required("DATABASE_HOST"), read.whole("DATABASE_PORT", 5432, 1, 65535)
     return Database(
-        host=read.required("DATABASE_HOST"),
-        port=read.whole("DATABASE_PORT", 5432, 1, 65535),
+        host=host,
+        port=port,
         name=read.required("DATABASE_NAME"),
         user=user,
         password=password,
@@ -208,6 +224,11 @@ def _database(read: _Reader) -> Database:
         idle_timeout_s=read.seconds("DATABASE_IDLE_TIMEOUT", 600.0, 1.0),
         max_lifetime_s=read.seconds("DATABASE_MAX_LIFETIME", 1800.0, 1.0),
         statement_timeout_s=read.seconds("DATABASE_STATEMENT_TIMEOUT", 10.0, 0.1),
+        lock_timeout_s=read.seconds("DATABASE_LOCK_TIMEOUT", 5.0, 0.1),
+        leak_threshold_s=read.seconds("DATABASE_LEAK_THRESHOLD", 30.0),
+        replicas=read.parsed(
+            "DATABASE_REPLICA_HOSTS", (), lambda text: parse_hosts(text, port), 'a list such as "db-2, db-3:5433"'
+        ),
         wait_s=read.seconds("DATABASE_WAIT", 120.0),
     )
 

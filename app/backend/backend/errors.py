@@ -9,6 +9,7 @@ ServiceError
     TooManyRequests      too many tries in too short a time
     Busy                 more at once than can be done
     DatabaseUnavailable  the database did not answer in time, or not at all
+        DatabaseBusy     it is there, but something met its time limit
 """
 
 from __future__ import annotations
@@ -94,3 +95,9 @@ class DatabaseUnavailable(ServiceError):
     """The message says why, for the log; clients are told only that it is so."""
 
     code = "database_unavailable"
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """A statement, or its wait for a lock, met its time limit; nothing was changed."""
+
+    code = "database_busy"

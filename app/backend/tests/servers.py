@@ -41,24 +41,32 @@ def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
 
 
 class Postgres:
-    """A PostgreSQL server of its own, which refuses to run as root."""
+    """A PostgreSQL server of its own, which refuses to run as root; a streaming replica where it has a primary."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, primary: Postgres | None = None) -> None:
         self.port = free_port()
         self._folder = folder
         self._as = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._as:
             owner = pwd.getpwnam("postgres")
             os.chown(folder, owner.pw_uid, owner.pw_gid)
-        secret = folder / "password"
+        if primary is not None:
+            source = ("-h", "127.0.0.1", "-p", str(primary.port), "-U", "app", "-c", "fast", "-N")
+            self._run("pg_basebackup", *source, "--write-recovery-conf", PGPASSWORD=PASSWORD)
+        else:
+            self._initialize()
+        self.start()
+
+    def _initialize(self) -> None:
+        secret = self._folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
         self._run("initdb", "-N", "-U", "app", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C")
-        self.start()
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, **environment: str) -> None:
         command = [str(POSTGRES / program), "-D", str(self._folder / "data"), *arguments]
-        subprocess.run(command, check=True, capture_output=True, cwd="/", **self._as)  # type: ignore[call-overload]
+        env = os.environ | environment
+        subprocess.run(command, check=True, capture_output=True, cwd="/", env=env, **self._as)  # type: ignore[call-overload]
 
     def start(self) -> None:
         """Starts it and waits until it accepts connections."""

@@ -7,19 +7,14 @@ from typing import Any
 
 import pytest
 from backend.cache.link import Link
-from backend.cache.sessions import SESSIONS
-from backend.cache.users import USERS
-from backend.cache.versioned import VersionedCache
 from backend.cache.wire import RedisError, SingleWire
-from backend.config import Redis
 from backend.entities import UserFields
 from backend.errors import NotFound
 from backend.observability.instruments import Instruments
-from backend.repository.accounts import AccountRepository
 from backend.repository.pool import Pool
 from backend.repository.users import UserRepository
-from backend.service.sessions import Sessions
-from backend.service.users import UserService
+
+from app.backend.tests.parts import service_of, wire_settings
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 ADA_KING = {"name": "Ada King", "email": "ada@example.com", "status": "active"}
@@ -67,20 +62,6 @@ def test_a_value_of_another_shape_is_a_miss(api: Any, redis_server: Any) -> None
     for value in ("garbage", "1:[1]", "x:{}", "1:not json"):
         redis_server.client().set("user:{1}", value)
         assert x_cache(api) == "miss"
-
-
-def wire_settings(server: Any) -> Redis:
-    """How to reach the tests' Redis."""
-    return Redis(host="127.0.0.1", port=server.port, password="s3cret-pa55")
-
-
-def service_of(pool: Pool, link: Link, repository: UserRepository | None = None) -> UserService:
-    """The service alone, without a web server."""
-    instruments = Instruments()
-    accounts = AccountRepository(pool, instruments.invocations)
-    users = repository or UserRepository(pool, instruments.invocations)
-    sessions = Sessions(accounts, VersionedCache(link, SESSIONS))
-    return UserService(users, VersionedCache(link, USERS), sessions, instruments)
 
 
 class SlowRepository(UserRepository):

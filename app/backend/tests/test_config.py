@@ -27,6 +27,7 @@ def test_the_defaults_are_the_documented_figures() -> None:
     database = settings.database
     assert (database.port, database.sslmode, database.pool_size, database.pool_min_idle) == (5432, "prefer", 10, 2)
     assert (database.connection_timeout_s, database.idle_timeout_s, database.max_lifetime_s) == (30, 600, 1800)
+    assert (database.statement_timeout_s, database.lock_timeout_s, database.leak_threshold_s) == (10, 5, 30)
     assert (settings.app_port, settings.management_port, settings.http_threads) == (8080, 9090, 8)
     assert (settings.log_level, settings.new_ui, settings.redis) == ("INFO", False, None)
 
@@ -44,6 +45,9 @@ def test_every_variable_reaches_its_setting() -> None:
             "DATABASE_IDLE_TIMEOUT": "60",
             "DATABASE_MAX_LIFETIME": "90",
             "DATABASE_STATEMENT_TIMEOUT": "2.5",
+            "DATABASE_LOCK_TIMEOUT": "1.5",
+            "DATABASE_LEAK_THRESHOLD": "0",
+            "DATABASE_REPLICA_HOSTS": "db-2.internal, db-3:6432",
             "DATABASE_WAIT": "7",
             "REDIS_HOST": "cache.internal",
             "REDIS_PORT": "6380",
@@ -71,6 +75,8 @@ def test_every_variable_reaches_its_setting() -> None:
     assert (database.pool_size, database.pool_min_idle, database.connection_timeout_s) == (20, 4, 3)
     assert (database.idle_timeout_s, database.max_lifetime_s) == (60, 90)
     assert (database.statement_timeout_s, database.wait_s) == (2.5, 7)
+    assert (database.lock_timeout_s, database.leak_threshold_s) == (1.5, 0)
+    assert database.replicas == (("db-2.internal", 5433), ("db-3", 6432))
     assert redis is not None
     assert (redis.host, redis.port, redis.password, redis.tls) == ("cache.internal", 6380, "hush", True)
     assert redis.timeout_s == 0.25
@@ -107,6 +113,10 @@ def test_everything_that_is_wrong_is_named_in_one_message() -> None:
         ("DATABASE_IDLE_TIMEOUT", "0", "a number of seconds from 1 to 86400"),
         ("DATABASE_IDLE_TIMEOUT", "nan", "a number of seconds from 1 to 86400"),
         ("DATABASE_POOL_MIN_IDLE", "11", "a whole number from 0 to 10"),
+        ("DATABASE_REPLICA_HOSTS", "db-2:x", 'a list such as "db-2, db-3:5433"'),
+        ("DATABASE_REPLICA_HOSTS", "db-2:0", 'a list such as "db-2, db-3:5433"'),
+        ("DATABASE_REPLICA_HOSTS", "db-2,,db-3", 'a list such as "db-2, db-3:5433"'),
+        ("DATABASE_REPLICA_HOSTS", "user@db-2", 'a list such as "db-2, db-3:5433"'),
     ],
 )
 def test_a_wrong_value_is_shown_with_what_was_wanted(name: str, value: str, wanted: str) -> None:

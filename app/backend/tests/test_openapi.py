@@ -49,6 +49,14 @@ def test_it_knows_every_operation_with_all_its_answers(document: Any) -> None:
     }
 
 
+def test_every_operation_on_users_tells_what_a_database_in_trouble_means(document: Any) -> None:
+    for path in ("/api/users", "/api/users/{user_id}"):
+        for operation in document["paths"][path].values():
+            described = operation["responses"]["503"]
+            assert described["description"] == "Service Unavailable: database_unavailable or database_busy"
+            assert "Retry-After" in described["headers"]
+
+
 def test_limits_that_are_checked_are_the_ones_that_are_documented(api: Any, document: Any) -> None:
     (limit,) = [one for one in document["paths"]["/api/users"]["get"]["parameters"] if one["name"] == "limit"]
     assert (limit["schema"]["default"], limit["schema"]["maximum"]) == (50, 200)

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from backend.errors import DatabaseUnavailable
+from backend.errors import DatabaseBusy, DatabaseUnavailable
 from backend.repository.pool import Pool, connect
 from backend.repository.statements import Statement, run
 
@@ -152,10 +152,24 @@ def test_a_statement_is_prepared_once_a_connection(pool: Pool) -> None:
 
 def test_a_statement_ends_at_its_time_limit(empty_database: Any) -> None:
     pool = Pool(dataclasses.replace(empty_database, statement_timeout_s=0.1))
-    with pytest.raises(DatabaseUnavailable, match="statement timeout"), pool.lend() as pooled:
+    with pytest.raises(DatabaseBusy, match="statement timeout"), pool.lend() as pooled:
         run(pooled, Statement("sleeper", (), "SELECT pg_sleep(20)"))
     assert pool.stats().idle == 1
     pool.close()
+
+
+def test_a_session_that_idles_in_a_transaction_is_ended_by_the_server_after_a_minute(pool: Pool) -> None:
+    with pool.lend() as pooled:
+        limit = Statement("shown", (), "SELECT current_setting('idle_in_transaction_session_timeout')")
+        assert run(pooled, limit) == [("1min",)]
+
+
+def test_a_server_that_turns_read_only_is_an_outage_and_its_connection_is_not_lent_again(pool: Pool) -> None:
+    with pytest.raises(DatabaseUnavailable, match="read-only"), pool.lend() as pooled:
+        demoted = backend_pid(pooled)
+        pooled.connection.cursor().execute("SET default_transaction_read_only = on")
+        pooled.connection.cursor().execute("CREATE TABLE never_made ()")
+    assert lend_once(pool) != demoted
 
 
 def test_a_transaction_left_open_is_rolled_back(pool: Pool) -> None:
@@ -200,6 +214,78 @@ def test_many_threads_share_the_pool_within_its_bound(empty_database: Any) -> No
     assert max(most) <= 4
     assert pool.stats().idle <= 4
     pool.close()
+
+
+def leaks(caplog: Any) -> list[tuple[str, dict[str, Any]]]:
+    return [(record.message, record.fields) for record in caplog.records if record.name == "backend.repository.pool"]
+
+
+def test_a_connection_lent_for_too_long_is_told_once_with_its_holders_place_and_again_when_it_is_back(
+    pool: Pool, clock: Clock, caplog: Any
+) -> None:
+    lent, go_on = threading.Event(), threading.Event()
+
+    def forgetful() -> None:
+        with pool.lend():
+            lent.set()
+            go_on.wait(20)
+
+    holder = threading.Thread(target=forgetful, name="forgetful-thread")
+    holder.start()
+    assert lent.wait(20)
+    clock.now += 29.5
+    pool.report_leaks()
+    assert leaks(caplog) == []
+    clock.now += 0.75
+    pool.report_leaks()
+    pool.report_leaks()
+    ((message, told),) = leaks(caplog)
+    assert message == "pool: a connection is lent for long"
+    assert (told["held_s"], told["thread"]) == (30.25, "forgetful-thread")
+    assert "in forgetful" in told["stack"] and "go_on.wait(20)" in told["stack"]
+    clock.now += 9.75
+    go_on.set()
+    holder.join(20)
+    assert leaks(caplog)[1:] == [("pool: a connection came back after all", {"held_s": 40.0})]
+
+
+def test_a_connection_that_comes_back_in_time_is_no_leak(pool: Pool, clock: Clock, caplog: Any) -> None:
+    lend_once(pool)
+    clock.now += 100
+    with pool.lend():
+        pool.report_leaks()
+    assert leaks(caplog) == []
+
+
+def test_the_holder_of_a_leaked_connection_may_have_ended(pool: Pool, clock: Clock, caplog: Any) -> None:
+    kept = ExitStack()
+    thread = threading.Thread(target=lambda: kept.enter_context(pool.lend()))
+    thread.start()
+    thread.join(20)
+    clock.now += 30
+    pool.report_leaks()
+    assert leaks(caplog)[0][1]["stack"] == "the thread has ended"
+    kept.close()
+
+
+def test_leaks_are_not_looked_for_at_a_threshold_of_zero(empty_database: Any, clock: Clock, caplog: Any) -> None:
+    pool = Pool(dataclasses.replace(empty_database, leak_threshold_s=0), clock=clock)
+    with pool.lend():
+        clock.now += 86_400
+        pool.report_leaks()
+    assert leaks(caplog) == []
+    pool.close()
+
+
+def test_a_running_service_finds_leaks_by_itself_and_counts_them(start: Any, until: Any) -> None:
+    running = start(DATABASE_LEAK_THRESHOLD="0.2")
+
+    def counted() -> bool:
+        return b"jdbc_connections_leaked_total 1\n" in running.management("GET", "/actuator/prometheus").content
+
+    assert not counted()
+    with running.backend.pool.lend():
+        until(counted)
 
 
 def test_the_password_is_not_in_the_representation_of_the_settings(empty_database: Any) -> None:

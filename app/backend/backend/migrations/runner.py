@@ -86,9 +86,9 @@ def wait_for_database(
 
 
 def _allow_long_statements(connection: Connection) -> None:
-    # The service's limit suits requests; an index on a large table takes its time.
+    # The service's limits suit requests; an index on a large table takes its time.
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
+        cursor.execute("SET statement_timeout = 0; SET lock_timeout = 0")
 
 
 def java_hash(text: str) -> int:

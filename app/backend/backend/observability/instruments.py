@@ -26,6 +26,7 @@ class Instruments:
             "http.server.requests", "Requests of the service port.", "method", "uri", "status", "outcome"
         )
         self.acquired = new.timer("jdbc.connections.acquire", "Waits for a connection of the pool.")
+        self.leaked = new.counter("jdbc.connections.leaked", "Connections that were lent for too long.")
         self.invocations = new.timer(
             "spring.data.repository.invocations", "Calls of the database.", "repository", "method", "state"
         )
@@ -57,6 +58,10 @@ class Instruments:
         new.gauge("jdbc.connections.pending", "Threads that wait for a connection.", lambda: stats().waiting)
         new.gauge("jdbc.connections.max", "The most connections that there may be.", lambda: most)
         new.gauge("jdbc.connections.min", "How many are kept idle.", lambda: least_idle)
+
+    def watch_replicas(self, fresh: Callable[[], int]) -> None:
+        """Shows how many replicas can be read from."""
+        self.registry.gauge("database.replicas.fresh", "Replicas that are fresh enough to be read from.", fresh)
 
 
 def _of_process(new: Registry) -> None:

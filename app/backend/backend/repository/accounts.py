@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -11,8 +10,10 @@ import psycopg2.errors
 
 from backend.entities import Credentials, Session, User, UserFields
 from backend.observability.metrics import Timer
-from backend.repository.pool import Pool, Pooled
-from backend.repository.statements import Statement, run
+from backend.repository.access import Rows, read, write
+from backend.repository.pool import Pool
+from backend.repository.replicas import Replicas
+from backend.repository.statements import Statement
 from backend.repository.users import COLUMNS, email_taken, user_from_row
 
 LOGINS_MAX = 10  # of one user at a time; the one unused for longest gives way
@@ -108,95 +109,101 @@ class AccountRepository:
     A `version` that they return is the account's after the write; None: there is no such account or login.
     """
 
-    def __init__(self, pool: Pool, invocations: Timer) -> None:
+    def __init__(self, pool: Pool, invocations: Timer, replicas: Replicas | None = None) -> None:
         self._pool = pool
         self._invocations = invocations
+        self._replicas = replicas or Replicas()
 
-    @contextmanager
-    def _lend(self, method: str) -> Iterator[Pooled]:
+    def _read(self, method: str, statement: Statement, *parameters: object) -> tuple[Any, ...] | None:
+        """The row, always from the primary: who is locked out is so at once."""
+        return self._timed(read, method, statement, parameters)
+
+    def _write(self, method: str, statement: Statement, *parameters: object) -> tuple[Any, ...] | None:
+        """The row that the statement gives back."""
+        return self._timed(write, method, statement, parameters)
+
+    def _timed(
+        self, send: Callable[..., Rows], method: str, statement: Statement, parameters: Sequence[object]
+    ) -> tuple[Any, ...] | None:
         began, state = perf_counter(), "ERROR"
         try:
-            with self._pool.lend() as pooled:
-                yield pooled
+            rows = send(self._pool, statement, parameters)
             state = "SUCCESS"
         finally:
             self._invocations.record(perf_counter() - began, "AccountRepository", method, state)
-
-    def _one(self, method: str, statement: Statement, *parameters: object) -> tuple[Any, ...] | None:
-        with self._lend(method) as pooled:
-            rows = run(pooled, statement, parameters)
         return rows[0] if rows else None
 
     def register(self, fields: UserFields, password: str) -> User:
         """The new user, with an account."""
         try:
-            row = self._one("register", _REGISTER, fields.name, fields.email, fields.status, password)
+            row = self._write("register", _REGISTER, fields.name, fields.email, fields.status, password)
         except psycopg2.errors.UniqueViolation:
             raise email_taken() from None
         assert row is not None
+        self._replicas.wrote(row[0])
         return user_from_row(row)
 
     def credentials(self, email: str) -> Credentials | None:
         """What a login with this address has to know."""
-        row = self._one("credentials", _CREDENTIALS, email)
+        row = self._read("credentials", _CREDENTIALS, email)
         return Credentials(user_id=row[0], password=row[1], active=row[2]) if row else None
 
     def password(self, user_id: int) -> str | None:
         """The stored password of an account."""
-        row = self._one("password", _PASSWORD, user_id)
+        row = self._read("password", _PASSWORD, user_id)
         return str(row[0]) if row else None
 
     def session(self, user_id: int) -> Session | None:
         """What decides over the user's tokens."""
-        row = self._one("session", _SESSION, user_id)
+        row = self._read("session", _SESSION, user_id)
         if row is None:
             return None
         return Session(id=row[0], role=row[1], active=row[2], version=row[3], logins=frozenset(row[4]))
 
     def version(self, user_id: int) -> int | None:
         """The account's version."""
-        return _number(self._one("version", _VERSION, user_id))
+        return _number(self._read("version", _VERSION, user_id))
 
     def log_in(self, login: str, credentials: Credentials, ttl_s: int) -> int | None:
         """Stores a login; None where the password was changed meanwhile."""
-        return _number(self._one("log_in", _LOG_IN, login, credentials.user_id, credentials.password, ttl_s))
+        return _number(self._write("log_in", _LOG_IN, login, credentials.user_id, credentials.password, ttl_s))
 
     def rotate(self, login: str, serial: int, ttl_s: int) -> tuple[int, int] | None:
         """(user id, new serial) where `serial` is the login's; also once more shortly after that, for lost answers."""
-        row = self._one("rotate", _ROTATE, login, serial, ttl_s) or self._one(
+        row = self._write("rotate", _ROTATE, login, serial, ttl_s) or self._read(
             "rotated_just_now", _ROTATED_JUST_NOW, login, serial
         )
         return (row[0], row[1]) if row else None
 
     def log_out(self, login: str) -> tuple[int, int] | None:
         """(user id, version) of the account whose login this was."""
-        row = self._one("log_out", _LOG_OUT, login)
+        row = self._write("log_out", _LOG_OUT, login)
         return (row[0], row[1]) if row else None
 
     def log_out_everywhere(self, user_id: int) -> tuple[int, int] | None:
         """The same for all logins of a user."""
-        row = self._one("log_out_everywhere", _LOG_OUT_EVERYWHERE, user_id)
+        row = self._write("log_out_everywhere", _LOG_OUT_EVERYWHERE, user_id)
         return (row[0], row[1]) if row else None
 
     def change_password(self, user_id: int, stored: str, new: str, but: str) -> int | None:
         """Another password, and the end of all logins but one; None where `stored` is not the password any more."""
-        return _number(self._one("change_password", _CHANGE_PASSWORD, user_id, stored, new, but))
+        return _number(self._write("change_password", _CHANGE_PASSWORD, user_id, stored, new, but))
 
     def set_password(self, user_id: int, new: str) -> int | None:
         """A password for a user, who has an account from then on; all logins end."""
-        return _number(self._one("set_password", _SET_PASSWORD, user_id, new))
+        return _number(self._write("set_password", _SET_PASSWORD, user_id, new))
 
     def rehash(self, user_id: int, stored: str, new: str) -> None:
         """The same password with other figures; nothing where it was changed meanwhile."""
-        self._one("rehash", _REHASH, user_id, stored, new)
+        self._write("rehash", _REHASH, user_id, stored, new)
 
     def set_role(self, user_id: int, role: str) -> int | None:
         """Another role."""
-        return _number(self._one("set_role", _SET_ROLE, user_id, role))
+        return _number(self._write("set_role", _SET_ROLE, user_id, role))
 
     def id_of(self, email: str) -> int | None:
         """The id of the user with this address."""
-        return _number(self._one("id_of", _ID_OF, email))
+        return _number(self._read("id_of", _ID_OF, email))
 
 
 def _number(row: tuple[Any, ...] | None) -> int | None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import select
+import sys
 import threading
 import time
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import psycopg2
@@ -20,11 +23,13 @@ from psycopg2.extensions import connection as Connection
 
 from backend.config import Database
 from backend.errors import DatabaseUnavailable
+from backend.repository.failures import failure, reason
 
 log = logging.getLogger(__name__)
 
 TRUST_FOR_S = 0.5  # a connection used this recently is handed out untried
 HOUSEKEEPING_EVERY_S = 10.0
+IDLE_IN_TRANSACTION_S = 60  # no request leaves a transaction open that long: the server ends such a session
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +52,12 @@ class PoolStats:
     waiting: int
 
 
+def together(figures: Iterable[PoolStats]) -> PoolStats:
+    """The figures of several pools as those of one."""
+    each = list(figures)
+    return PoolStats(*(sum(getattr(one, name) for one in each) for name in PoolStats.__slots__))
+
+
 def connect(database: Database, application_name: str = "capstan-backend") -> Connection:
     """A connection in autocommit mode. Raises psycopg2.OperationalError."""
     connection = psycopg2.connect(
@@ -64,10 +75,43 @@ def connect(database: Database, application_name: str = "capstan-backend") -> Co
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=15_000,
-        options=f"-c statement_timeout={round(database.statement_timeout_s * 1000)} -c timezone=UTC",
+        options=" ".join(f"-c {name}={value}" for name, value in _session(database).items()),
     )
     connection.autocommit = True
     return connection
+
+
+def _session(database: Database) -> dict[str, str | int]:
+    """The server's settings for a connection; its limits are in milliseconds."""
+    return {
+        "statement_timeout": round(database.statement_timeout_s * 1000),
+        "lock_timeout": round(database.lock_timeout_s * 1000),
+        "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_S * 1000,
+        "timezone": "UTC",
+    }
+
+
+class _Loan:
+    """One lending, for the length of a `with` block, and who has it."""
+
+    __slots__ = ("_pool", "holder", "pooled", "reported", "since", "timeout_s", "wary")
+
+    pooled: Pooled
+
+    def __init__(self, pool: Pool, timeout_s: float, wary: bool) -> None:
+        self._pool = pool
+        self.timeout_s = timeout_s
+        self.wary = wary
+        self.holder = threading.get_ident()
+        self.since = 0.0
+        self.reported = False
+
+    def __enter__(self) -> Pooled:
+        self._pool._begin(self)
+        return self.pooled
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        self._pool._end(self, error)
 
 
 class Pool:
@@ -80,9 +124,11 @@ class Pool:
         open_connection: Callable[[Database], Connection] = connect,
         clock: Callable[[], float] = time.monotonic,
         acquired: Callable[[float], None] = lambda seconds: None,
+        leaked: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._acquired = acquired  # told how long each wait for a connection was
+        self._leaked = leaked  # told of each connection that is lent for too long
         self._open_connection = open_connection
         self._clock = clock
         self._changed = threading.Condition()
@@ -90,6 +136,7 @@ class Pool:
         self._active = 0
         self._opening = 0
         self._waiting = 0
+        self._loans: set[_Loan] = set()
         self._doubt_before = float("-inf")  # when a connection last broke: those idle since then are tried first
         self._stop = threading.Event()
         self._keeper: threading.Thread | None = None
@@ -113,24 +160,29 @@ class Pool:
         with self._changed:
             return PoolStats(self._active, len(self._idle), self._opening, self._waiting)
 
-    @contextlib.contextmanager
-    def lend(self, timeout_s: float | None = None) -> Iterator[Pooled]:
+    def lend(self, timeout_s: float | None = None, *, wary: bool = False) -> _Loan:
         """A connection for the length of a `with` block; waits for a free one at most `timeout_s`.
 
-        Raises DatabaseUnavailable when none came free in time or none can be opened, also when the server goes away
-        within the block. Other database errors pass through.
+        `wary`: it is not known to be dead already, as far as that can be told without a round trip.
+
+        Raises DatabaseUnavailable when none came free in time or none can be opened; in place of the driver's errors
+        within the block, what `failure` makes of them. Other errors pass through.
         """
-        began = self._clock()
-        try:
-            pooled = self._acquire(self._database.connection_timeout_s if timeout_s is None else timeout_s)
-        finally:
-            self._acquired(self._clock() - began)
-        try:
-            yield pooled
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise DatabaseUnavailable(_reason(error)) from error
-        finally:
-            self._release(pooled)
+        return _Loan(self, self._database.connection_timeout_s if timeout_s is None else timeout_s, wary)
+
+    def report_leaks(self) -> None:
+        """Warns of connections that have been lent for too long, once each, with the place where their holders are."""
+        threshold_s = self._database.leak_threshold_s
+        if not threshold_s:
+            return
+        now = self._clock()
+        # The copy is made in one step of the interpreter, so lending and giving back need no lock for it.
+        for loan in [one for one in tuple(self._loans) if now - one.since >= threshold_s and not one.reported]:
+            loan.reported = True
+            self._leaked()
+            thread, stack = _place(loan.holder)
+            fields = {"held_s": round(now - loan.since, 3), "thread": thread, "stack": stack}
+            log.warning("pool: a connection is lent for long", extra={"fields": fields})
 
     def tidy(self) -> None:
         """Drops what has been idle or alive for too long, then opens up to the minimum of idle connections."""
@@ -148,13 +200,36 @@ class Pool:
 
     # -- within
 
-    def _acquire(self, timeout_s: float) -> Pooled:
+    def _begin(self, loan: _Loan) -> None:
+        began = self._clock()
+        try:
+            loan.pooled = self._acquire(loan.timeout_s, loan.wary)
+        finally:
+            loan.since = self._clock()
+            self._acquired(loan.since - began)
+        self._loans.add(loan)
+
+    def _end(self, loan: _Loan, error: BaseException | None) -> None:
+        pooled = loan.pooled
+        self._loans.discard(loan)
+        if loan.reported:
+            fields = {"held_s": round(self._clock() - loan.since, 3)}
+            log.warning("pool: a connection came back after all", extra={"fields": fields})
+        if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction):
+            # The server was demoted. A new connection may lead to the one that took over.
+            _close(pooled)
+        broken = bool(pooled.connection.closed)
+        self._release(pooled)
+        if isinstance(error, psycopg2.Error) and (meaning := failure(error, broken=broken)):
+            raise meaning from error
+
+    def _acquire(self, timeout_s: float, wary: bool) -> Pooled:
         deadline = self._clock() + timeout_s
         while True:
             pooled = self._take(deadline, timeout_s)
             if pooled is None:
                 return self._open_reserved()
-            if self._usable(pooled):
+            if self._usable(pooled, wary):
                 return pooled
             _close(pooled)
             with self._changed:
@@ -190,7 +265,7 @@ class Pool:
             with self._changed:
                 self._opening -= 1
                 self._changed.notify()
-            raise DatabaseUnavailable(_reason(error)) from error
+            raise DatabaseUnavailable(reason(error)) from error
         now = self._clock()
         # Ages are spread by a twentieth so that connections opened together do not end together.
         lifetime_s = self._database.max_lifetime_s * random.uniform(0.95, 1.0)
@@ -208,11 +283,12 @@ class Pool:
             self._opening += 1
             return True
 
-    def _usable(self, pooled: Pooled) -> bool:
+    def _usable(self, pooled: Pooled, wary: bool) -> bool:
         now = self._clock()
         if pooled.connection.closed or pooled.expires_at <= now:
             return False
-        if now - pooled.idle_since < TRUST_FOR_S and pooled.idle_since > self._doubt_before:
+        trusted = now - pooled.idle_since < TRUST_FOR_S and pooled.idle_since > self._doubt_before
+        if trusted and not (wary and _has_news(pooled)):
             return True
         try:
             with pooled.connection.cursor() as cursor:
@@ -243,12 +319,15 @@ class Pool:
             _close(pooled)
 
     def _keep(self) -> None:
+        # A leak is told at most a quarter of its threshold late.
+        every_s = min(HOUSEKEEPING_EVERY_S, max(0.1, (self._database.leak_threshold_s or HOUSEKEEPING_EVERY_S) / 4))
         while not self._stop.is_set():
+            self.report_leaks()
             try:
                 self.tidy()
             except DatabaseUnavailable as error:
                 log.warning("pool: no connection: %s", error)
-            self._stop.wait(HOUSEKEEPING_EVERY_S)
+            self._stop.wait(every_s)
 
 
 def _close(pooled: Pooled) -> None:
@@ -256,6 +335,15 @@ def _close(pooled: Pooled) -> None:
         pooled.connection.close()
 
 
-def _reason(error: Exception) -> str:
-    """The first line of the driver's message; the rest repeats the statement and its values."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _has_news(pooled: Pooled) -> bool:
+    """Whether something was received that nobody asked for: as a rule, that the server ended the connection."""
+    watch = select.poll()
+    watch.register(pooled.connection.fileno(), select.POLLIN)
+    return bool(watch.poll(0))
+
+
+def _place(thread_id: int) -> tuple[str, str]:
+    """A thread's name and where it is now."""
+    name = next((thread.name for thread in threading.enumerate() if thread.ident == thread_id), "")
+    frame = sys._current_frames().get(thread_id)
+    return (name, "".join(traceback.format_stack(frame))) if frame else (name, "the thread has ended")

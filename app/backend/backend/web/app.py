@@ -12,6 +12,7 @@ from backend.config import Settings
 from backend.errors import (
     Busy,
     Conflict,
+    DatabaseBusy,
     DatabaseUnavailable,
     FieldError,
     Forbidden,
@@ -78,6 +79,10 @@ def answer_errors(callback: Any) -> Any:
             return problem(404, error.code, str(error))
         except Conflict as error:
             return problem(409, error.code, str(error), [FieldError(error.field, error.code, str(error))])
+        except DatabaseBusy as error:
+            log.error("database busy: %s", error)
+            message = "The database has too much to do at the moment. Please try again."
+            return problem(503, error.code, message, Retry_After="1")
         except DatabaseUnavailable as error:
             log.error("database unavailable: %s", error)
             message = "The database does not answer at the moment. Please try again."

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from backend import __version__
+from backend.errors import DatabaseBusy, DatabaseUnavailable
 from backend.observability.logs import CORRELATION_HEADER
 from backend.web.access import CSRF_HEADER, Cookies
 from backend.web.json import JSON_TYPE, PROBLEM_TYPE
@@ -93,11 +94,16 @@ def _operation(operation: Operation) -> Json:
             **({"content": _content(JSON_TYPE, answer.body.name)} if answer.body else {}),
         }
         for status, answer in operation.answers.items()
-    } | {
-        str(status): {"description": HTTPStatus(status).phrase, "content": _content(PROBLEM_TYPE, "Problem")}
-        for status in operation.all_problems
-        if status not in operation.answers
-    }
+    } | {str(status): _problem(status) for status in operation.all_problems if status not in operation.answers}
+    return made
+
+
+def _problem(status: int) -> Json:
+    made: Json = {"description": HTTPStatus(status).phrase, "content": _content(PROBLEM_TYPE, "Problem")}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        codes = " or ".join(error.code for error in (DatabaseUnavailable, DatabaseBusy))
+        made["description"] += f": {codes}"
+        made["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string"}}}
     return made
 
 

@@ -1,0 +1,43 @@
+"""Parts of the service, put together for tests without a web server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.cache.link import Link
+from backend.cache.sessions import SESSIONS
+from backend.cache.users import USERS
+from backend.cache.versioned import VersionedCache
+from backend.config import Redis
+from backend.observability.instruments import Instruments
+from backend.repository.accounts import AccountRepository
+from backend.repository.pool import Pool
+from backend.repository.users import UserRepository
+from backend.service.sessions import Sessions
+from backend.service.users import UserService
+
+from app.backend.tests.servers import PASSWORD
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def wire_settings(server: Any) -> Redis:
+    """How to reach the tests' Redis."""
+    return Redis(host="127.0.0.1", port=server.port, password=PASSWORD)
+
+
+def service_of(pool: Pool, link: Link, repository: UserRepository | None = None) -> UserService:
+    """The service alone, without a web server."""
+    instruments = Instruments()
+    accounts = AccountRepository(pool, instruments.invocations)
+    users = repository or UserRepository(pool, instruments.invocations)
+    sessions = Sessions(accounts, VersionedCache(link, SESSIONS))
+    return UserService(users, VersionedCache(link, USERS), sessions, instruments)
