@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from bottle import Bottle, HTTPError, HTTPResponse, response
@@ -96,8 +97,13 @@ def health_reply(answer: Answer) -> HTTPResponse:
 
 def service_app(settings: Settings, users: UserService, health: Health, instruments: Instruments) -> Edge:
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
+    app = operations_app([*user_routes.operations(users), *_general(settings, health)])
+    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+
+
+def operations_app(operations: Sequence[Operation]) -> Bottle:
+    """An application of these operations, and the document and page that tell of them."""
     app = new_app()
-    operations = [*user_routes.operations(users), *_general(settings, health)]
     for operation in operations:
         add(app, operation)
     described = openapi.document(operations)
@@ -115,7 +121,7 @@ def service_app(settings: Settings, users: UserService, health: Health, instrume
     def show_style() -> HTTPResponse:
         return HTTPResponse(openapi.STYLE.encode(), 200, {"Content-Type": "text/css; charset=utf-8"})
 
-    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+    return app
 
 
 def _general(settings: Settings, health: Health) -> list[Operation]:

@@ -66,6 +66,7 @@ def _operation(operation: Operation) -> Json:
     made: Json = {"operationId": operation.name, "summary": operation.summary}
     parameters = [_parameter(name, "path", one) for name, one in operation.in_path.items()]
     parameters += [_parameter(name, "query", one) for name, one in operation.in_query.items()]
+    parameters += [_parameter(name, "header", one) for name, one in operation.in_header.items()]
     if parameters:
         made["parameters"] = parameters
     if operation.body is not None:
