@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -32,23 +33,36 @@ def query(empty_database: Database) -> Query:
 
 
 @pytest.fixture
-def command(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs a migrations command with the environment of an init container; gives its exit status."""
+def first_three(tmp_path: Path) -> Path:
+    """A folder with the first three migrations: what these tests say holds however many there are."""
+    made = tmp_path / "first-three"
+    made.mkdir()
+    for path in SQL_FOLDER.glob("[VU][123]__*.sql"):
+        (made / path.name).write_bytes(path.read_bytes())
+    return made
+
+
+@pytest.fixture
+def command(first_three: Path, empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a migrations command with the environment of an init container; gives its exit status.
+
+    It is about the first three migrations unless it names a folder.
+    """
     monkeypatch.setenv("DATABASE_HOST", empty_database.host)
     monkeypatch.setenv("DATABASE_PORT", str(empty_database.port))
     monkeypatch.setenv("DATABASE_NAME", empty_database.name)
     monkeypatch.setenv("DATABASE_USER", "app")
     monkeypatch.setenv("DATABASE_PASSWORD", "s3cret-pa55")
     monkeypatch.setenv("DATABASE_WAIT", "10")
-    return lambda *arguments: main(list(arguments))
+    return lambda *arguments: main([*arguments, *([] if "--folder" in arguments else ["--folder", str(first_three)])])
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with the real migrations, to be changed by the test."""
-    for path in SQL_FOLDER.glob("*.sql"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
+def folder(first_three: Path, tmp_path: Path) -> Path:
+    """A folder with the same migrations, to be changed by the test."""
+    made = tmp_path / "changed"
+    shutil.copytree(first_three, made)
+    return made
 
 
 def test_migrate_makes_the_schema_and_its_history(command: Command, query: Query) -> None:
@@ -139,8 +153,10 @@ def test_a_file_that_fails_is_rolled_back_whole_and_those_before_it_stay(
     assert command("migrate", "--folder", str(folder)) == 0
 
 
-def test_two_runners_at_once_run_every_file_once(empty_database: Database, query: Query, until: Any) -> None:
-    scripts = scripts_in(SQL_FOLDER)
+def test_two_runners_at_once_run_every_file_once(
+    first_three: Path, empty_database: Database, query: Query, until: Any
+) -> None:
+    scripts = scripts_in(first_three)
     slow = script_from_file("V4__Slow.sql", b"SELECT pg_sleep(1)")
     ran: list[int] = []
 
@@ -275,6 +291,23 @@ def test_undo_goes_down_to_a_version(command: Command, query: Query, history: An
     assert columns_of(query) == set()
     assert command("undo") == 1, "nothing is left"
     assert command("migrate") == 0
+
+
+def test_all_of_the_services_migrations_can_be_taken_back_and_run_again(command: Command, query: Query) -> None:
+    there = ("--folder", str(SQL_FOLDER))
+    schema = (
+        "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+        " WHERE table_schema = 'public' ORDER BY 1, 2"
+    )
+    indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+    assert command("migrate") == 0
+    of_three = query(schema), query(indexes)
+    assert command("migrate", *there) == 0
+    of_all = query(schema), query(indexes)
+    assert command("undo", "--down-to", "3", *there) == 0
+    assert (query(schema), query(indexes)) == of_three
+    assert command("migrate", *there) == 0
+    assert (query(schema), query(indexes)) == of_all
 
 
 def test_what_has_no_undo_file_is_not_taken_back_and_neither_is_what_lies_above(

@@ -9,35 +9,47 @@ from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import Page, User, UserFields
+from backend.entities import SORTS, Listing, Page, Position, User, UserFields
 from backend.errors import Conflict
 from backend.observability.metrics import Timer
 from backend.repository.pool import Pool, Pooled
+from backend.repository.search import beginnings, wanted
 from backend.repository.statements import Statement, run
 
 _COLUMNS = "id, name, email, status, created_at, updated_at, version"
 
-_LIST = Statement(
-    "users_list",
-    ("bigint", "text", "integer"),
-    f"SELECT {_COLUMNS} FROM users WHERE id < $1 AND ($2 IS NULL OR status = $2) ORDER BY id DESC LIMIT $3",
-)
+
+def _list_statement(sort: str) -> Statement:
+    column = sort.removeprefix("-")
+    direction, after = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
+    type_ = "text" if column == "name" else "timestamptz"
+    return Statement(
+        f"users_by_{column}_{direction.lower()}",
+        (type_, "bigint", "text[]", "timestamptz", "timestamptz", "text", "text[]", "integer"),
+        f"SELECT {_COLUMNS} FROM users"
+        f" WHERE ($1 IS NULL OR ({column}, id) {after} ($1, $2)) AND ($3 IS NULL OR status = ANY ($3))"
+        " AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5)"
+        " AND ($6 IS NULL OR lower(email) = lower($6)) AND ($7 IS NULL OR beginnings @> $7)"
+        f" ORDER BY {column} {direction}, id {direction} LIMIT $8",
+        planned_each_time=True,
+    )
+
+
+LISTS = {sort: _list_statement(sort) for sort in SORTS}
 _GET = Statement("users_get", ("bigint",), f"SELECT {_COLUMNS} FROM users WHERE id = $1")
 _CREATE = Statement(
     "users_create",
-    ("text", "text", "text"),
-    f"INSERT INTO users (name, email, status) VALUES ($1, $2, $3) RETURNING {_COLUMNS}",
+    ("text", "text", "text", "text[]"),
+    f"INSERT INTO users (name, email, status, beginnings) VALUES ($1, $2, $3, $4) RETURNING {_COLUMNS}",
 )
 _UPDATE = Statement(
     "users_update",
-    ("bigint", "text", "text", "text"),
-    "UPDATE users SET name = $2, email = $3, status = $4, updated_at = now(), updated_by = current_user,"
-    f" version = version + 1 WHERE id = $1 RETURNING {_COLUMNS}",
+    ("bigint", "text", "text", "text", "text[]"),
+    "UPDATE users SET name = $2, email = $3, status = $4, beginnings = $5, updated_at = now(),"
+    f" updated_by = current_user, version = version + 1 WHERE id = $1 RETURNING {_COLUMNS}",
 )
 _DELETE = Statement("users_delete", ("bigint",), f"DELETE FROM users WHERE id = $1 RETURNING {_COLUMNS}")
 _PING = Statement("ping", (), "SELECT 1")
-
-_AFTER_ALL_IDS = 2**63 - 1
 
 
 def user_from_row(row: tuple[Any, ...]) -> User:
@@ -45,6 +57,21 @@ def user_from_row(row: tuple[Any, ...]) -> User:
     return User(
         id=row[0], name=row[1], email=row[2], status=row[3], created_at=row[4], updated_at=row[5], version=row[6]
     )
+
+
+def list_parameters(listing: Listing, limit: int, after: Position | None) -> tuple[object, ...]:
+    """What the statements of `LISTS` take."""
+    email, words = wanted(listing.search) if listing.search is not None else (None, None)
+    statuses = list(listing.statuses) if listing.statuses is not None else None
+    return (
+        *((after.key, after.id) if after is not None else (None, None)),
+        *(statuses, listing.created_from, listing.created_to, email, words, limit),
+    )
+
+
+def position_of(user: User, listing: Listing) -> Position:
+    """Where the user is in the list."""
+    return Position(getattr(user, listing.sort.removeprefix("-")), user.id)
 
 
 class UserRepository:
@@ -65,13 +92,13 @@ class UserRepository:
         finally:
             self._invocations.record(perf_counter() - began, "UserRepository", method, state)
 
-    def list(self, limit: int, cursor: int | None = None, status: str | None = None) -> Page:
-        """At most `limit` users, newest first, after `cursor` (the id that ended the page before)."""
+    def list(self, listing: Listing, limit: int, after: Position | None = None) -> Page:
+        """At most `limit` users of a list, those after a position or its first ones."""
         with self._lend("list") as pooled:
             # One more than asked for tells whether there is a next page.
-            rows = run(pooled, _LIST, (_AFTER_ALL_IDS if cursor is None else cursor, status, limit + 1))
+            rows = run(pooled, LISTS[listing.sort], list_parameters(listing, limit + 1, after))
         users = tuple(user_from_row(row) for row in rows[:limit])
-        return Page(users, users[-1].id if len(rows) > limit else None)
+        return Page(users, position_of(users[-1], listing) if len(rows) > limit else None)
 
     def get(self, user_id: int) -> User | None:
         """The user, None where there is none."""
@@ -83,7 +110,7 @@ class UserRepository:
         """The new user as stored."""
         with self._lend("create") as pooled:
             try:
-                rows = run(pooled, _CREATE, (fields.name, fields.email, fields.status))
+                rows = run(pooled, _CREATE, (fields.name, fields.email, fields.status, beginnings(fields.name)))
             except psycopg2.errors.UniqueViolation:
                 raise _email_taken() from None
         return user_from_row(rows[0])
@@ -92,7 +119,8 @@ class UserRepository:
         """The user as stored now, None where there is none."""
         with self._lend("update") as pooled:
             try:
-                rows = run(pooled, _UPDATE, (user_id, fields.name, fields.email, fields.status))
+                given = (fields.name, fields.email, fields.status, beginnings(fields.name))
+                rows = run(pooled, _UPDATE, (user_id, *given))
             except psycopg2.errors.UniqueViolation:
                 raise _email_taken() from None
         return user_from_row(rows[0]) if rows else None

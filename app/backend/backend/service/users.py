@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from backend.entities import Page, User, UserFields
+from backend.entities import Listing, Page, Position, User, UserFields
 from backend.errors import NotFound
 from backend.observability.instruments import Instruments
 from backend.repository.users import UserRepository
@@ -40,9 +40,9 @@ class UserService:
         self._cache = cache
         self._instruments = instruments
 
-    def list(self, limit: int, cursor: int | None, status: str | None) -> Page:
-        """A page of users, newest first."""
-        return self._repository.list(limit, cursor, status)
+    def list(self, listing: Listing, limit: int, after: Position | None) -> Page:
+        """A page of a list: what follows a position, or its beginning."""
+        return self._repository.list(listing, limit, after)
 
     def get(self, user_id: int) -> tuple[User, bool]:
         """The user, and whether it came from the cache."""

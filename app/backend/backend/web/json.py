@@ -77,6 +77,6 @@ def user_to_json(user: User) -> dict[str, Any]:
     }
 
 
-def page_to_json(page: Page) -> dict[str, Any]:
-    """A page of the list; `next_cursor` is null at the end."""
-    return {"items": [user_to_json(user) for user in page.users], "next_cursor": page.next_cursor}
+def page_to_json(page: Page, next_cursor: str | None) -> dict[str, Any]:
+    """A page of a list; `next_cursor` is null at the end."""
+    return {"items": [user_to_json(user) for user in page.users], "next_cursor": next_cursor}

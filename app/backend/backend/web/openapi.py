@@ -93,7 +93,9 @@ def _parameter(name: str, place: str, parameter: Parameter) -> Json:
     schema = parameter.kind.json_schema()
     if parameter.default is not None:
         schema |= {"default": parameter.default}
-    return {"name": name, "in": place, "required": place == "path", "description": parameter.text, "schema": schema}
+    made = {"name": name, "in": place, "required": place == "path", "description": parameter.text, "schema": schema}
+    # Several values of one parameter stand between commas, not in parameters of their own.
+    return made | ({"style": "form", "explode": False} if schema.get("type") == "array" else {})
 
 
 def _content(type_: str, name: str) -> Json:
@@ -171,8 +173,10 @@ def _type(schema: Json) -> str:
     """A schema in a few words."""
     said = schema.get("type", "")
     words = [" or ".join(said) if isinstance(said, list) else str(said)]
+    if said == "array" and "enum" in schema.get("items", ()):
+        return "some of " + _choices(schema["items"])
     if "enum" in schema:
-        words = ["one of " + ", ".join(f"<code>{html.escape(str(word))}</code>" for word in schema["enum"])]
+        words = ["one of " + _choices(schema)]
     limits: list[tuple[str, Any]] = [
         ("format", schema.get("format")),
         ("from", schema.get("minimum")),
@@ -182,3 +186,7 @@ def _type(schema: Json) -> str:
     ]
     words += [f"{name} {html.escape(str(value))}" for name, value in limits if value is not None]
     return ", ".join(words)
+
+
+def _choices(schema: Json) -> str:
+    return ", ".join(f"<code>{html.escape(str(word))}</code>" for word in schema["enum"])
