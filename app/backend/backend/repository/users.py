@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -36,6 +36,7 @@ def _list_statement(sort: str) -> Statement:
 
 
 LISTS = {sort: _list_statement(sort) for sort in SORTS}
+_MATCHES = "($2 IS NULL OR version = ANY ($2))"  # decided where the row is locked: nobody writes in between
 _GET = Statement("users_get", ("bigint",), f"SELECT {_COLUMNS} FROM users WHERE id = $1")
 _CREATE = Statement(
     "users_create",
@@ -44,11 +45,13 @@ _CREATE = Statement(
 )
 _UPDATE = Statement(
     "users_update",
-    ("bigint", "text", "text", "text", "text[]"),
-    "UPDATE users SET name = $2, email = $3, status = $4, beginnings = $5, updated_at = now(),"
-    f" updated_by = current_user, version = version + 1 WHERE id = $1 RETURNING {_COLUMNS}",
+    ("bigint", "bigint[]", "text", "text", "text", "text[]"),
+    "UPDATE users SET name = $3, email = $4, status = $5, beginnings = $6, updated_at = now(),"
+    f" updated_by = current_user, version = version + 1 WHERE id = $1 AND {_MATCHES} RETURNING {_COLUMNS}",
 )
-_DELETE = Statement("users_delete", ("bigint",), f"DELETE FROM users WHERE id = $1 RETURNING {_COLUMNS}")
+_DELETE = Statement(
+    "users_delete", ("bigint", "bigint[]"), f"DELETE FROM users WHERE id = $1 AND {_MATCHES} RETURNING {_COLUMNS}"
+)
 _PING = Statement("ping", (), "SELECT 1")
 
 
@@ -115,20 +118,20 @@ class UserRepository:
                 raise _email_taken() from None
         return user_from_row(rows[0])
 
-    def update(self, user_id: int, fields: UserFields) -> User | None:
-        """The user as stored now, None where there is none."""
+    def update(self, user_id: int, fields: UserFields, if_match: Sequence[int] | None = None) -> User | None:
+        """The user as stored now; None where there is none, or none of these versions."""
         with self._lend("update") as pooled:
             try:
                 given = (fields.name, fields.email, fields.status, beginnings(fields.name))
-                rows = run(pooled, _UPDATE, (user_id, *given))
+                rows = run(pooled, _UPDATE, (user_id, if_match, *given))
             except psycopg2.errors.UniqueViolation:
                 raise _email_taken() from None
         return user_from_row(rows[0]) if rows else None
 
-    def delete(self, user_id: int) -> User | None:
-        """The user that was deleted, None where there was none."""
+    def delete(self, user_id: int, if_match: Sequence[int] | None = None) -> User | None:
+        """The user that was deleted; None where there was none, or none of these versions."""
         with self._lend("delete") as pooled:
-            rows = run(pooled, _DELETE, (user_id,))
+            rows = run(pooled, _DELETE, (user_id, if_match))
         return user_from_row(rows[0]) if rows else None
 
     def ping(self, timeout_s: float) -> None:

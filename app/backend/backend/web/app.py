@@ -10,7 +10,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, response
 
 from backend import __version__
 from backend.config import Settings
-from backend.errors import Conflict, DatabaseUnavailable, FieldError, InvalidRequest, NotFound
+from backend.errors import Conflict, DatabaseUnavailable, FieldError, InvalidRequest, NotFound, PreconditionFailed
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
 from backend.service.users import UserService
@@ -55,6 +55,8 @@ def answer_errors(callback: Any) -> Any:
             return problem(400, error.code, error.errors[0].message, error.errors)
         except NotFound as error:
             return problem(404, error.code, str(error))
+        except PreconditionFailed as error:
+            return problem(412, error.code, str(error))
         except Conflict as error:
             return problem(409, error.code, str(error), [FieldError(error.field, error.code, str(error))])
         except DatabaseUnavailable as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from bottle import HTTPResponse
@@ -9,6 +10,7 @@ from bottle import HTTPResponse
 from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserFields
 from backend.service.users import UserService
 from backend.web.cursors import cursor_text, links, position_in
+from backend.web.etags import Match, NoneMatch, etag_of
 from backend.web.json import page_to_json, reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter, given_query
 from backend.web.schema import EMAIL_MAX, ID_MAX, Choice, Email, Kind, Moment, Object, Several, Shown, Text, Whole
@@ -31,6 +33,9 @@ PAGE = Object(
         "next_cursor": Shown({"type": ["string", "null"], "description": "null at the end"}),
     },
 )
+_ETAG = {"ETag": "The version: If-None-Match and If-Match take it."}
+_READ_HEADERS = {**_ETAG, "X-Cache": "hit, or miss where the database was asked."}
+_IF_MATCH = {"If-Match": Parameter(Match(), "ETags of the versions that this is meant for; 412 for any other.")}
 _LIST_QUERY = {
     "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
     "cursor": Parameter(Text("The cursor", CURSOR_MAX), "What next_cursor of the page before was; all else as then."),
@@ -61,19 +66,24 @@ def operations(users: UserService) -> list[Operation]:
         asked = {name: value for name, value in given_query().items() if name in _LIST_QUERY}
         return reply(page_to_json(page, following), Link=links(_USERS, asked, following))
 
-    def get_user(user_id: int) -> HTTPResponse:
+    def get_user(user_id: int, if_none_match: Container[int] | None) -> HTTPResponse:
         user, hit = users.get(user_id)
-        return reply(user_to_json(user), X_Cache="hit" if hit else "miss")
+        x_cache = "hit" if hit else "miss"
+        if if_none_match is not None and user.version in if_none_match:
+            headers = {"ETag": etag_of(user), "X-Cache": x_cache, "Cache-Control": "no-store"}
+            return HTTPResponse(status=304, headers=headers)
+        return reply(user_to_json(user), ETag=etag_of(user), X_Cache=x_cache)
 
     def create_user(body: dict[str, Any]) -> HTTPResponse:
         user = users.create(_fields(body))
-        return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}")
+        return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user))
 
-    def update_user(user_id: int, body: dict[str, Any]) -> HTTPResponse:
-        return reply(user_to_json(users.update(user_id, _fields(body))))
+    def update_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
+        user = users.update(user_id, _fields(body), if_match)
+        return reply(user_to_json(user), ETag=etag_of(user))
 
-    def delete_user(user_id: int) -> HTTPResponse:
-        users.delete(user_id)
+    def delete_user(user_id: int, if_match: list[int] | None) -> HTTPResponse:
+        users.delete(user_id, if_match)
         return HTTPResponse(status=204)
 
     return [
@@ -94,7 +104,7 @@ def operations(users: UserService) -> list[Operation]:
             summary="A new user",
             run=create_user,
             body=FIELDS,
-            answers={201: Answer("The user.", USER, {"Location": "The address of the user."})},
+            answers={201: Answer("The user.", USER, {"Location": "The address of the user.", **_ETAG})},
             problems=(409, 503),
         ),
         Operation(
@@ -104,7 +114,11 @@ def operations(users: UserService) -> list[Operation]:
             summary="One user",
             run=get_user,
             in_path=by_id,
-            answers={200: Answer("The user.", USER, {"X-Cache": "hit, or miss where the database was asked."})},
+            in_header={"If-None-Match": Parameter(NoneMatch(), "ETags of what the client has; that is not sent.")},
+            answers={
+                200: Answer("The user.", USER, _READ_HEADERS),
+                304: Answer("The client has it already.", headers=_READ_HEADERS),
+            },
             problems=(503,),
         ),
         Operation(
@@ -114,9 +128,10 @@ def operations(users: UserService) -> list[Operation]:
             summary="Other fields for a user",
             run=update_user,
             in_path=by_id,
+            in_header=_IF_MATCH,
             body=FIELDS,
-            answers={200: Answer("The user after the change.", USER)},
-            problems=(409, 503),
+            answers={200: Answer("The user after the change.", USER, _ETAG)},
+            problems=(409, 412, 503),
         ),
         Operation(
             name="deleteUser",
@@ -125,7 +140,8 @@ def operations(users: UserService) -> list[Operation]:
             summary="A user is gone for good",
             run=delete_user,
             in_path=by_id,
+            in_header=_IF_MATCH,
             answers={204: Answer("Gone.")},
-            problems=(503,),
+            problems=(412, 503),
         ),
     ]
