@@ -33,6 +33,15 @@ class UserFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserChange:
+    """Some of what a client decides about a user, already validated; None stays as it is."""
+
+    name: str | None
+    email: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """Which users a list has, and in which order. None does not narrow it."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+MERGE_PATCH = "application/merge-patch+json"
 KING = {"name": "Ada King", "email": "ada@example.com"}
 
 
@@ -45,12 +46,13 @@ def test_a_change_has_another_tag_at_once_also_with_a_cache(ada: Any) -> None:
     assert ada("GET", "/api/users/1", If_None_Match='"3"').status == 304
 
 
-@pytest.mark.parametrize(("method", "body"), [("PUT", KING), ("DELETE", None)])
+@pytest.mark.parametrize(("method", "body"), [("PUT", KING), ("PATCH", KING), ("DELETE", None)])
 @pytest.mark.parametrize("meant", ['"1"', 'W/"2"', '"1", "3"', '"x"', '"99999999999999999999999"'])
 def test_a_write_for_another_version_fails_and_changes_nothing(
     ada: Any, sql: Any, method: str, body: Any, meant: str
 ) -> None:
-    answer = ada(method, "/api/users/1", body, If_Match=meant)
+    kind = {"Content_Type": MERGE_PATCH} if method == "PATCH" else {}
+    answer = ada(method, "/api/users/1", body, If_Match=meant, **kind)
     assert (answer.status, answer.json["code"]) == (412, "precondition_failed")
     assert sql("SELECT name, version FROM users") == [("Ada Lovelace", 2)]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import SORTS, Listing, Page, Position, User, UserFields
+from backend.entities import SORTS, Listing, Page, Position, User, UserChange, UserFields
 from backend.errors import Conflict
 from backend.observability.metrics import Timer
 from backend.repository.pool import Pool, Pooled
@@ -46,8 +46,9 @@ _CREATE = Statement(
 _UPDATE = Statement(
     "users_update",
     ("bigint", "bigint[]", "text", "text", "text", "text[]"),
-    "UPDATE users SET name = $3, email = $4, status = $5, beginnings = $6, updated_at = now(),"
-    f" updated_by = current_user, version = version + 1 WHERE id = $1 AND {_MATCHES} RETURNING {_COLUMNS}",
+    "UPDATE users SET name = coalesce($3, name), email = coalesce($4, email), status = coalesce($5, status),"
+    " beginnings = coalesce($6, beginnings), updated_at = now(), updated_by = current_user,"
+    f" version = version + 1 WHERE id = $1 AND {_MATCHES} RETURNING {_COLUMNS}",
 )
 _DELETE = Statement(
     "users_delete", ("bigint", "bigint[]"), f"DELETE FROM users WHERE id = $1 AND {_MATCHES} RETURNING {_COLUMNS}"
@@ -118,11 +119,14 @@ class UserRepository:
                 raise _email_taken() from None
         return user_from_row(rows[0])
 
-    def update(self, user_id: int, fields: UserFields, if_match: Sequence[int] | None = None) -> User | None:
+    def update(
+        self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None
+    ) -> User | None:
         """The user as stored now; None where there is none, or none of these versions."""
+        found_by = beginnings(change.name) if change.name is not None else None
         with self._lend("update") as pooled:
             try:
-                given = (fields.name, fields.email, fields.status, beginnings(fields.name))
+                given = (change.name, change.email, change.status, found_by)
                 rows = run(pooled, _UPDATE, (user_id, if_match, *given))
             except psycopg2.errors.UniqueViolation:
                 raise _email_taken() from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from backend.entities import Listing, Page, Position, User, UserFields
+from backend.entities import Listing, Page, Position, User, UserChange, UserFields
 from backend.errors import NotFound, PreconditionFailed, ServiceError
 from backend.observability.instruments import Instruments
 from backend.repository.users import UserRepository
@@ -62,9 +62,9 @@ class UserService:
         self._instruments.users_created.add()
         return user
 
-    def update(self, user_id: int, fields: UserFields, if_match: Sequence[int] | None = None) -> User:
+    def update(self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None) -> User:
         """The user after the change, which is made only to one of these versions where any are named."""
-        user = self._repository.update(user_id, fields, if_match)
+        user = self._repository.update(user_id, change, if_match)
         if user is None:
             raise self._not_written(user_id, if_match)
         self._cache.forget(user)

@@ -95,7 +95,7 @@ class Edge:
         headers.append(("Access-Control-Expose-Headers", f"X-Cache, Location, ETag, Link, {CORRELATION_HEADER}"))
         if self._is_preflight(environ):
             headers += [
-                ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE"),
+                ("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE"),
                 ("Access-Control-Allow-Headers", f"Content-Type, If-Match, If-None-Match, {CORRELATION_HEADER}"),
                 ("Access-Control-Max-Age", "600"),
             ]

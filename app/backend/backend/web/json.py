@@ -14,6 +14,7 @@ from backend.observability.logs import correlation_id
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
+MERGE_PATCH_TYPE = "application/merge-patch+json"  # RFC 7396
 
 
 def reply(body: object, status: int = 200, **headers: str) -> HTTPResponse:
@@ -41,10 +42,14 @@ def problem(
     return reply(body, status, Content_Type=PROBLEM_TYPE, **headers)
 
 
+def media_type() -> str:
+    """The type of the current request's body, without its parameters; "" where it says none."""
+    text: str = request.content_type
+    return text.partition(";")[0].strip().lower()
+
+
 def read_json() -> Any:
     """The decoded body of the current request. Raises InvalidRequest."""
-    if request.content_type.partition(";")[0].strip().lower() != JSON_TYPE:
-        raise InvalidRequest([FieldError("", "not_json", f"The Content-Type must be {JSON_TYPE}.")])
     # Straight from the edge, which has read and measured it: Bottle would spool long bodies to a file.
     return json_from(request.environ["wsgi.input"].read())
 

@@ -70,7 +70,7 @@ def _operation(operation: Operation) -> Json:
     if parameters:
         made["parameters"] = parameters
     if operation.body is not None:
-        made["requestBody"] = {"required": True, "content": _content(JSON_TYPE, operation.body.name)}
+        made["requestBody"] = {"required": True, "content": _content(operation.body_type, operation.body.name)}
     made["responses"] = {
         str(status): {
             "description": answer.text,
@@ -149,7 +149,8 @@ def _section(path: str, method: str, operation: Json) -> list[str]:
     ]
     parts.append(_table("Parameters", rows))
     if "requestBody" in operation:
-        parts.append(_table("Body", [(JSON_TYPE, _linked(operation["requestBody"]["content"]), "")]))
+        content = operation["requestBody"]["content"]
+        parts.append(_table("Body", [(", ".join(content), _linked(content), "")]))
     rows = [
         (status, html.escape(answer["description"]), _linked(answer.get("content", {})))
         for status, answer in operation["responses"].items()

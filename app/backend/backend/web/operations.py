@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from bottle import Bottle, HTTPResponse, request
 
 from backend.errors import InvalidRequest, NotFound
-from backend.web.json import read_json
+from backend.web.json import JSON_TYPE, media_type, problem, read_json
 from backend.web.schema import Errors, Kind, Object
 
 
@@ -49,7 +49,8 @@ class Operation:
     in_query: Mapping[str, Parameter] = field(default_factory=dict)
     in_header: Mapping[str, Parameter] = field(default_factory=dict)
     body: Object | None = None
-    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 413 for a body, 500
+    body_type: str = JSON_TYPE
+    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 413 and 415 for a body, 500
 
     @property
     def all_problems(self) -> list[int]:
@@ -60,7 +61,7 @@ class Operation:
         if self.in_path:
             found.add(404)
         if self.body:
-            found.add(413)
+            found |= {413, 415}
         return sorted(found)
 
 
@@ -84,12 +85,21 @@ def add(app: Bottle, operation: Operation) -> None:
         if errors:
             raise InvalidRequest(errors)
         if operation.body is not None:
+            if media_type() != operation.body_type:
+                raise _unsupported(operation)
             given["body"] = operation.body.parse("", read_json(), errors)
             if errors:
                 raise InvalidRequest(errors)
         return operation.run(**given)
 
     app.route(operation.path.replace("{", "<").replace("}", ">"), operation.method, call)
+
+
+def _unsupported(operation: Operation) -> HTTPResponse:
+    """Says which type the body must have: RFC 9110, 15.5.16; for PATCH also RFC 5789, 2.2."""
+    wanted = operation.body_type
+    named = {"Accept": wanted} | ({"Accept_Patch": wanted} if operation.method == "PATCH" else {})
+    return problem(415, "unsupported_media_type", f"The Content-Type must be {wanted}.", None, **named)
 
 
 def given_query() -> dict[str, str]:

@@ -186,14 +186,41 @@ class Object:
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
     def parse(self, name: str, value: object, errors: Errors) -> Json:
+        given = self._known(name, value, errors)
+        if given is None:
+            return {}
+        return {
+            key: kind.parse(key, given.get(key, self.optional.get(key)), errors) for key, kind in self.fields.items()
+        }
+
+    def _known(self, name: str, value: object, errors: Errors) -> Mapping[str, object] | None:
+        """The value where it is an object; its fields that are not known are added to `errors`."""
         if not isinstance(value, Mapping):
             errors.append(FieldError(name, "not_an_object", "The body must be a JSON object."))
-            return {}
+            return None
         errors += [
             FieldError(str(key), "unknown_field", f"There is no field {str(key)!r}.")
             for key in value
             if key not in self.fields
         ]
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Patch(Object):
+    """Some fields of an object that can all not be removed (RFC 7396); `parse` gives None for what is left out."""
+
+    def json_schema(self) -> Json:
+        return Object.json_schema(self) | {"required": []}
+
+    def parse(self, name: str, value: object, errors: Errors) -> Json:
+        given = self._known(name, value, errors) or {}
+        removed = [key for key in self.fields if key in given and given[key] is None]
+        errors += [
+            FieldError(key, "required", f"The field {key!r} cannot be removed: give it a value, or leave it out.")
+            for key in removed
+        ]
         return {
-            key: kind.parse(key, value.get(key, self.optional.get(key)), errors) for key, kind in self.fields.items()
+            key: kind.parse(key, given[key], errors) if key in given and key not in removed else None
+            for key, kind in self.fields.items()
         }

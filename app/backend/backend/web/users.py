@@ -7,13 +7,26 @@ from typing import Any
 
 from bottle import HTTPResponse
 
-from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserFields
+from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserChange, UserFields
 from backend.service.users import UserService
 from backend.web.cursors import cursor_text, links, position_in
 from backend.web.etags import Match, NoneMatch, etag_of
-from backend.web.json import page_to_json, reply, user_to_json
+from backend.web.json import MERGE_PATCH_TYPE, page_to_json, reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter, given_query
-from backend.web.schema import EMAIL_MAX, ID_MAX, Choice, Email, Kind, Moment, Object, Several, Shown, Text, Whole
+from backend.web.schema import (
+    EMAIL_MAX,
+    ID_MAX,
+    Choice,
+    Email,
+    Kind,
+    Moment,
+    Object,
+    Patch,
+    Several,
+    Shown,
+    Text,
+    Whole,
+)
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 NAME_MAX = 100
@@ -25,6 +38,7 @@ _STATUS = Choice("The status", STATUSES)
 _TIME = Shown({"type": "string", "format": "date-time"})
 _INPUT: dict[str, Kind] = {"name": Text("The name", NAME_MAX, "Ada Lovelace"), "email": Email(), "status": _STATUS}
 FIELDS = Object("UserFields", _INPUT, {"status": "active"})
+PATCH = Patch("UserPatch", _INPUT)
 USER = Object("User", {"id": Whole(1, ID_MAX), **_INPUT, "created_at": _TIME, "updated_at": _TIME})
 PAGE = Object(
     "UserPage",
@@ -56,7 +70,7 @@ def _fields(body: dict[str, Any]) -> UserFields:
 
 
 def operations(users: UserService) -> list[Operation]:
-    """The five operations on users."""
+    """The operations on users."""
     by_id = {"user_id": Parameter(Whole(1, ID_MAX), "The user's id.")}
 
     def list_users(limit: int, cursor: str | None, status: tuple[str, ...] | None, **narrowed: Any) -> HTTPResponse:
@@ -80,6 +94,10 @@ def operations(users: UserService) -> list[Operation]:
 
     def update_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
         user = users.update(user_id, _fields(body), if_match)
+        return reply(user_to_json(user), ETag=etag_of(user))
+
+    def patch_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
+        user = users.update(user_id, UserChange(**body), if_match)
         return reply(user_to_json(user), ETag=etag_of(user))
 
     def delete_user(user_id: int, if_match: list[int] | None) -> HTTPResponse:
@@ -130,6 +148,19 @@ def operations(users: UserService) -> list[Operation]:
             in_path=by_id,
             in_header=_IF_MATCH,
             body=FIELDS,
+            answers={200: Answer("The user after the change.", USER, _ETAG)},
+            problems=(409, 412, 503),
+        ),
+        Operation(
+            name="changeUser",
+            method="PATCH",
+            path=_USERS + "/{user_id}",
+            summary="Some other fields for a user",
+            run=patch_user,
+            in_path=by_id,
+            in_header=_IF_MATCH,
+            body=PATCH,
+            body_type=MERGE_PATCH_TYPE,
             answers={200: Answer("The user after the change.", USER, _ETAG)},
             problems=(409, 412, 503),
         ),
