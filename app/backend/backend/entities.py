@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 STATUSES = ("active", "inactive", "suspended")
+SORTS = ("created_at", "-created_at", "updated_at", "-updated_at", "name", "-name")  # "-": the greatest first
+NEWEST_FIRST = "-created_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +32,40 @@ class UserFields:
     status: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChange:
+    """Some of what a client decides about a user, already validated; None stays as it is."""
+
+    name: str | None
+    email: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Which users a list has, and in which order. None does not narrow it."""
+
+    sort: str = NEWEST_FIRST  # one of SORTS
+    statuses: tuple[str, ...] | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None  # the first moment that is too late
+    search: str | None = None  # an e-mail address, or beginnings of words of the name
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a list: what it is sorted by, and the id, which decides between equals."""
+
+    key: datetime | str
+    id: int
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A stretch of the user list, newest first; `next_cursor` continues it, None at its end."""
+    """A stretch of a list; it continues after `end`, which is None for the last one."""
 
     users: tuple[User, ...]
-    next_cursor: int | None
+    end: Position | None
 
 
 ROLES = ("user", "auditor", "admin")

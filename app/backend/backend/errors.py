@@ -3,6 +3,7 @@
 ServiceError
     InvalidRequest       the client sent something that cannot be accepted
     NotFound             there is no such thing
+    PreconditionFailed   it was meant for another state of what is stored
     Conflict             it clashes with what is stored
     Unauthorized         nobody has shown who they are
     Forbidden            whoever asks may not do that
@@ -45,6 +46,12 @@ class NotFound(ServiceError):
     """There is no such user."""
 
     code = "not_found"
+
+
+class PreconditionFailed(ServiceError):
+    """The user is there, in a version that the client did not name."""
+
+    code = "precondition_failed"
 
 
 class Conflict(ServiceError):

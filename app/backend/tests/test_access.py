@@ -26,6 +26,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "createUser": {"others": {"admin"}},
     "getUser": {"own": {"user", "auditor", "admin"}, "others": {"auditor", "admin"}},
     "replaceUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
+    "changeUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
     "deleteUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
     "setRole": {"own": {"admin"}, "others": {"admin"}},
     "getMe": {"others": {"user", "auditor", "admin"}},

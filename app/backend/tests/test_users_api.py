@@ -120,9 +120,12 @@ def test_a_body_that_is_not_json_is_refused(api: Any, body: bytes) -> None:
     assert (answer.status, answer.json["code"]) == (400, "not_json")
 
 
-def test_a_body_of_another_type_is_refused(api: Any) -> None:
-    answer = api("POST", "/api/users", b"name=Ada", Content_Type="application/x-www-form-urlencoded")
-    assert (answer.status, answer.json["code"]) == (400, "not_json")
+@pytest.mark.parametrize("sent", ["application/x-www-form-urlencoded", "application/merge-patch+json", "text/json", ""])
+def test_a_body_of_another_type_is_refused_with_the_one_that_is_taken(api: Any, sent: str) -> None:
+    answer = api("POST", "/api/users", ADA, Content_Type=sent)
+    assert (answer.status, answer.json["code"]) == (415, "unsupported_media_type")
+    assert (answer.headers["Accept"], "Accept-Patch" in answer.headers) == ("application/json", False)
+    assert api("POST", "/api/users", ADA, Content_Type="Application/JSON ; charset=utf-8").status == 201
 
 
 @pytest.mark.parametrize("body", [[], "text", 3, None])

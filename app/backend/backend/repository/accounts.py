@@ -13,6 +13,7 @@ from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
 from backend.repository.pool import Pool
 from backend.repository.replicas import Replicas
+from backend.repository.search import beginnings
 from backend.repository.statements import Statement
 from backend.repository.users import COLUMNS, email_taken, user_from_row
 
@@ -21,9 +22,10 @@ REPEAT_WITHIN = "10 seconds"  # a refresh whose answer was lost may be sent agai
 
 _REGISTER = Statement(
     "accounts_register",
-    ("text", "text", "text", "text"),
-    f"WITH made AS (INSERT INTO users (name, email, status) VALUES ($1, $2, $3) RETURNING {COLUMNS}),"
-    f" account AS (INSERT INTO accounts (user_id, password) SELECT id, $4 FROM made) SELECT {COLUMNS} FROM made",
+    ("text", "text", "text", "text[]", "text"),
+    "WITH made AS (INSERT INTO users (name, email, status, beginnings) VALUES ($1, $2, $3, $4)"
+    f" RETURNING {COLUMNS}),"
+    f" account AS (INSERT INTO accounts (user_id, password) SELECT id, $5 FROM made) SELECT {COLUMNS} FROM made",
 )
 _CREDENTIALS = Statement(
     "accounts_credentials",
@@ -136,7 +138,8 @@ class AccountRepository:
     def register(self, fields: UserFields, password: str) -> User:
         """The new user, with an account."""
         try:
-            row = self._write("register", _REGISTER, fields.name, fields.email, fields.status, password)
+            given = (fields.name, fields.email, fields.status, beginnings(fields.name), password)
+            row = self._write("register", _REGISTER, *given)
         except psycopg2.errors.UniqueViolation:
             raise email_taken() from None
         assert row is not None

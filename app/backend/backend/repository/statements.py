@@ -11,11 +11,16 @@ from backend.repository.pool import Pooled
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A named SQL text with parameters $1, $2 …, of the given PostgreSQL types."""
+    """A named SQL text with parameters $1, $2 …, of the given PostgreSQL types.
+
+    `planned_each_time`: for one whose best plan depends on what it is given. PostgreSQL would go over to a plan for
+    any values after a few executions where it believes that to be as good.
+    """
 
     name: str
     types: tuple[str, ...]
     sql: str
+    planned_each_time: bool = False
 
     def prepare_sql(self) -> str:
         """The PREPARE command."""
@@ -25,7 +30,9 @@ class Statement:
     def execute_sql(self) -> str:
         """The EXECUTE command, with one driver placeholder a parameter."""
         places = f"({', '.join(['%s'] * len(self.types))})" if self.types else ""
-        return f"EXECUTE {self.name}{places}"
+        # Sent together, both are one transaction, which is how long SET LOCAL holds.
+        before = "SET LOCAL plan_cache_mode = force_custom_plan; " if self.planned_each_time else ""
+        return f"{before}EXECUTE {self.name}{places}"
 
 
 def run(pooled: Pooled, statement: Statement, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

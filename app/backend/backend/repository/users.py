@@ -9,37 +9,53 @@ from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import Page, User, UserFields
+from backend.entities import SORTS, Listing, Page, Position, User, UserChange, UserFields
 from backend.errors import Conflict
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
 from backend.repository.pool import Pool
 from backend.repository.replicas import Replica, Replicas
+from backend.repository.search import beginnings, wanted
 from backend.repository.statements import Statement, run
 
 COLUMNS = "id, name, email, status, created_at, updated_at, version"
 
-_LIST = Statement(
-    "users_list",
-    ("bigint", "text", "integer"),
-    f"SELECT {COLUMNS} FROM users WHERE id < $1 AND ($2 IS NULL OR status = $2) ORDER BY id DESC LIMIT $3",
-)
+
+def _list_statement(sort: str) -> Statement:
+    column = sort.removeprefix("-")
+    direction, after = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
+    type_ = "text" if column == "name" else "timestamptz"
+    return Statement(
+        f"users_by_{column}_{direction.lower()}",
+        (type_, "bigint", "text[]", "timestamptz", "timestamptz", "text", "text[]", "integer"),
+        f"SELECT {COLUMNS} FROM users"
+        f" WHERE ($1 IS NULL OR ({column}, id) {after} ($1, $2)) AND ($3 IS NULL OR status = ANY ($3))"
+        " AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5)"
+        " AND ($6 IS NULL OR lower(email) = lower($6)) AND ($7 IS NULL OR beginnings @> $7)"
+        f" ORDER BY {column} {direction}, id {direction} LIMIT $8",
+        planned_each_time=True,
+    )
+
+
+LISTS = {sort: _list_statement(sort) for sort in SORTS}
+_MATCHES = "($2 IS NULL OR version = ANY ($2))"  # decided where the row is locked: nobody writes in between
 _GET = Statement("users_get", ("bigint",), f"SELECT {COLUMNS} FROM users WHERE id = $1")
 _CREATE = Statement(
     "users_create",
-    ("text", "text", "text"),
-    f"INSERT INTO users (name, email, status) VALUES ($1, $2, $3) RETURNING {COLUMNS}",
+    ("text", "text", "text", "text[]"),
+    f"INSERT INTO users (name, email, status, beginnings) VALUES ($1, $2, $3, $4) RETURNING {COLUMNS}",
 )
 _UPDATE = Statement(
     "users_update",
-    ("bigint", "text", "text", "text"),
-    "UPDATE users SET name = $2, email = $3, status = $4, updated_at = now(), updated_by = current_user,"
-    f" version = version + 1 WHERE id = $1 RETURNING {COLUMNS}",
+    ("bigint", "bigint[]", "text", "text", "text", "text[]"),
+    "UPDATE users SET name = coalesce($3, name), email = coalesce($4, email), status = coalesce($5, status),"
+    " beginnings = coalesce($6, beginnings), updated_at = now(), updated_by = current_user,"
+    f" version = version + 1 WHERE id = $1 AND {_MATCHES} RETURNING {COLUMNS}",
 )
-_DELETE = Statement("users_delete", ("bigint",), f"DELETE FROM users WHERE id = $1 RETURNING {COLUMNS}")
+_DELETE = Statement(
+    "users_delete", ("bigint", "bigint[]"), f"DELETE FROM users WHERE id = $1 AND {_MATCHES} RETURNING {COLUMNS}"
+)
 _PING = Statement("ping", (), "SELECT 1")
-
-_AFTER_ALL_IDS = 2**63 - 1
 
 
 def user_from_row(row: tuple[Any, ...]) -> User:
@@ -47,6 +63,21 @@ def user_from_row(row: tuple[Any, ...]) -> User:
     return User(
         id=row[0], name=row[1], email=row[2], status=row[3], created_at=row[4], updated_at=row[5], version=row[6]
     )
+
+
+def list_parameters(listing: Listing, limit: int, after: Position | None) -> tuple[object, ...]:
+    """What the statements of `LISTS` take."""
+    email, words = wanted(listing.search) if listing.search is not None else (None, None)
+    statuses = list(listing.statuses) if listing.statuses is not None else None
+    return (
+        *((after.key, after.id) if after is not None else (None, None)),
+        *(statuses, listing.created_from, listing.created_to, email, words, limit),
+    )
+
+
+def position_of(user: User, listing: Listing) -> Position:
+    """Where the user is in the list."""
+    return Position(getattr(user, listing.sort.removeprefix("-")), user.id)
 
 
 class UserRepository:
@@ -81,13 +112,13 @@ class UserRepository:
             self._replicas.wrote(row[0])
         return rows
 
-    def list(self, limit: int, cursor: int | None = None, status: str | None = None) -> Page:
-        """At most `limit` users, newest first, after `cursor` (the id that ended the page before)."""
+    def list(self, listing: Listing, limit: int, after: Position | None = None) -> Page:
+        """At most `limit` users of a list, those after a position or its first ones."""
         # One more than asked for tells whether there is a next page.
-        given = (_AFTER_ALL_IDS if cursor is None else cursor, status, limit + 1)
-        rows = self._read("list", _LIST, given, self._replicas.for_any())
+        given = list_parameters(listing, limit + 1, after)
+        rows = self._read("list", LISTS[listing.sort], given, self._replicas.for_any())
         users = tuple(user_from_row(row) for row in rows[:limit])
-        return Page(users, users[-1].id if len(rows) > limit else None)
+        return Page(users, position_of(users[-1], listing) if len(rows) > limit else None)
 
     def get(self, user_id: int) -> User | None:
         """The user, None where there is none."""
@@ -96,17 +127,21 @@ class UserRepository:
 
     def create(self, fields: UserFields) -> User:
         """The new user as stored."""
-        rows = self._write("create", _CREATE, (fields.name, fields.email, fields.status))
-        return user_from_row(rows[0])
+        given = (fields.name, fields.email, fields.status, beginnings(fields.name))
+        return user_from_row(self._write("create", _CREATE, given)[0])
 
-    def update(self, user_id: int, fields: UserFields) -> User | None:
-        """The user as stored now, None where there is none."""
-        rows = self._write("update", _UPDATE, (user_id, fields.name, fields.email, fields.status))
+    def update(
+        self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None
+    ) -> User | None:
+        """The user as stored now; None where there is none, or none of these versions."""
+        found_by = beginnings(change.name) if change.name is not None else None
+        given = (user_id, if_match, change.name, change.email, change.status, found_by)
+        rows = self._write("update", _UPDATE, given)
         return user_from_row(rows[0]) if rows else None
 
-    def delete(self, user_id: int) -> User | None:
-        """The user that was deleted, None where there was none."""
-        rows = self._write("delete", _DELETE, (user_id,))
+    def delete(self, user_id: int, if_match: Sequence[int] | None = None) -> User | None:
+        """The user that was deleted; None where there was none, or none of these versions."""
+        rows = self._write("delete", _DELETE, (user_id, if_match))
         return user_from_row(rows[0]) if rows else None
 
     def ping(self, timeout_s: float) -> None:

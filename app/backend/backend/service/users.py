@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from backend.entities import Page, User, UserFields
-from backend.errors import NotFound
+from backend.entities import Listing, Page, Position, User, UserChange, UserFields
+from backend.errors import NotFound, PreconditionFailed, ServiceError
 from backend.observability.instruments import Instruments
 from backend.repository.users import UserRepository
 from backend.service.sessions import Sessions
@@ -20,7 +21,7 @@ class Cache(Protocol):
 
 
 class UserService:
-    """Methods raise NotFound, Conflict and DatabaseUnavailable."""
+    """Methods raise NotFound, PreconditionFailed, Conflict and DatabaseUnavailable."""
 
     def __init__(self, repository: UserRepository, cache: Cache, sessions: Sessions, instruments: Instruments) -> None:
         self._repository = repository
@@ -28,9 +29,9 @@ class UserService:
         self._sessions = sessions
         self._instruments = instruments
 
-    def list(self, limit: int, cursor: int | None, status: str | None) -> Page:
-        """A page of users, newest first."""
-        return self._repository.list(limit, cursor, status)
+    def list(self, listing: Listing, limit: int, after: Position | None) -> Page:
+        """A page of a list: what follows a position, or its beginning."""
+        return self._repository.list(listing, limit, after)
 
     def get(self, user_id: int) -> tuple[User, bool]:
         """The user, and whether it came from the cache."""
@@ -49,20 +50,26 @@ class UserService:
         self._instruments.users_created.add()
         return user
 
-    def update(self, user_id: int, fields: UserFields) -> User:
-        """The user after the change."""
-        user = self._repository.update(user_id, fields)
+    def update(self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None) -> User:
+        """The user after the change, which is made only to one of these versions where any are named."""
+        user = self._repository.update(user_id, change, if_match)
         if user is None:
-            raise NotFound(f"There is no user {user_id}.")
+            raise self._not_written(user_id, if_match)
         self._cache.forget(user_id, user.version)
         self._sessions.user_changed(user_id)
         return user
 
-    def delete(self, user_id: int) -> None:
-        """The user is gone afterwards."""
-        user = self._repository.delete(user_id)
+    def delete(self, user_id: int, if_match: Sequence[int] | None = None) -> None:
+        """The user is gone afterwards, where it was one of these versions or none are named."""
+        user = self._repository.delete(user_id, if_match)
         if user is None:
-            raise NotFound(f"There is no user {user_id}.")
+            raise self._not_written(user_id, if_match)
         self._cache.forget(user_id, user.version, deleted=True)
         self._sessions.user_deleted(user_id)
         self._instruments.users_deleted.add()
+
+    def _not_written(self, user_id: int, if_match: Sequence[int] | None) -> ServiceError:
+        """Why a write found no row. The database has decided already; this only finds the words."""
+        if if_match is None or self._repository.get(user_id) is None:
+            return NotFound(f"There is no user {user_id}.")
+        return PreconditionFailed("The user was changed in the meantime: read it again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from bottle import Bottle, HTTPError, HTTPResponse, response
@@ -18,6 +19,7 @@ from backend.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    PreconditionFailed,
     TooManyRequests,
     Unauthorized,
 )
@@ -77,6 +79,8 @@ def answer_errors(callback: Any) -> Any:
             return problem(503, error.code, "There is too much to do at the moment. Please try again.", Retry_After="2")
         except NotFound as error:
             return problem(404, error.code, str(error))
+        except PreconditionFailed as error:
+            return problem(412, error.code, str(error))
         except Conflict as error:
             return problem(409, error.code, str(error), [FieldError(error.field, error.code, str(error))])
         except DatabaseBusy as error:
@@ -125,12 +129,18 @@ def service_app(
     settings: Settings, users: UserService, auth: AuthService | None, health: Health, instruments: Instruments
 ) -> Edge:
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
-    app = new_app()
     cookies = Cookies(secure=settings.auth.secure_cookies)
     gate = Gate(auth, cookies, required=settings.auth.required)
     operations = [*user_routes.operations(users), *_general(settings, health)]
     if auth is not None:
         operations += auth_routes.operations(auth, users, gate, cookies)
+    app = operations_app(operations, gate, cookies)
+    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+
+
+def operations_app(operations: Sequence[Operation], gate: Gate, cookies: Cookies) -> Bottle:
+    """An application of these operations, and the document and page that tell of them."""
+    app = new_app()
     for operation in operations:
         add(app, operation, gate)
     described = openapi.document(operations, cookies)
@@ -148,7 +158,7 @@ def service_app(
     def show_style() -> HTTPResponse:
         return HTTPResponse(openapi.STYLE.encode(), 200, {"Content-Type": "text/css; charset=utf-8"})
 
-    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+    return app
 
 
 def _general(settings: Settings, health: Health) -> list[Operation]:

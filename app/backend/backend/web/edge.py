@@ -92,11 +92,11 @@ class Edge:
         if not origin or (origin not in self._cors_origins and "*" not in self._cors_origins):
             return [("Vary", "Origin")]
         headers = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
-        headers.append(("Access-Control-Expose-Headers", f"X-Cache, Location, {CORRELATION_HEADER}"))
+        headers.append(("Access-Control-Expose-Headers", f"X-Cache, Location, ETag, Link, {CORRELATION_HEADER}"))
         if self._is_preflight(environ):
             headers += [
-                ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE"),
-                ("Access-Control-Allow-Headers", f"Content-Type, {CORRELATION_HEADER}"),
+                ("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE"),
+                ("Access-Control-Allow-Headers", f"Content-Type, If-Match, If-None-Match, {CORRELATION_HEADER}"),
                 ("Access-Control-Max-Age", "600"),
             ]
         return headers

@@ -14,6 +14,7 @@ from backend.observability.logs import correlation_id
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
+MERGE_PATCH_TYPE = "application/merge-patch+json"  # RFC 7396
 
 
 def reply(body: object, status: int = 200, **headers: str) -> HTTPResponse:
@@ -41,10 +42,14 @@ def problem(
     return reply(body, status, Content_Type=PROBLEM_TYPE, **headers)
 
 
+def media_type() -> str:
+    """The type of the current request's body, without its parameters; "" where it says none."""
+    text: str = request.content_type
+    return text.partition(";")[0].strip().lower()
+
+
 def read_json() -> Any:
     """The decoded body of the current request. Raises InvalidRequest."""
-    if request.content_type.partition(";")[0].strip().lower() != JSON_TYPE:
-        raise InvalidRequest([FieldError("", "not_json", f"The Content-Type must be {JSON_TYPE}.")])
     # Straight from the edge, which has read and measured it: Bottle would spool long bodies to a file.
     return json_from(request.environ["wsgi.input"].read())
 
@@ -77,6 +82,6 @@ def user_to_json(user: User) -> dict[str, Any]:
     }
 
 
-def page_to_json(page: Page) -> dict[str, Any]:
-    """A page of the list; `next_cursor` is null at the end."""
-    return {"items": [user_to_json(user) for user in page.users], "next_cursor": page.next_cursor}
+def page_to_json(page: Page, next_cursor: str | None) -> dict[str, Any]:
+    """A page of a list; `next_cursor` is null at the end."""
+    return {"items": [user_to_json(user) for user in page.users], "next_cursor": next_cursor}

@@ -80,10 +80,11 @@ def _operation(operation: Operation) -> Json:
         made["description"] = operation.access.said()
     parameters = [_parameter(name, "path", one) for name, one in operation.in_path.items()]
     parameters += [_parameter(name, "query", one) for name, one in operation.in_query.items()]
+    parameters += [_parameter(name, "header", one) for name, one in operation.in_header.items()]
     if parameters:
         made["parameters"] = parameters
     if operation.body is not None:
-        made["requestBody"] = {"required": True, "content": _content(JSON_TYPE, operation.body.name)}
+        made["requestBody"] = {"required": True, "content": _content(operation.body_type, operation.body.name)}
     made["responses"] = {
         str(status): {
             "description": answer.text,
@@ -111,7 +112,9 @@ def _parameter(name: str, place: str, parameter: Parameter) -> Json:
     schema = parameter.kind.json_schema()
     if parameter.default is not None:
         schema |= {"default": parameter.default}
-    return {"name": name, "in": place, "required": place == "path", "description": parameter.text, "schema": schema}
+    made = {"name": name, "in": place, "required": place == "path", "description": parameter.text, "schema": schema}
+    # Several values of one parameter stand between commas, not in parameters of their own.
+    return made | ({"style": "form", "explode": False} if schema.get("type") == "array" else {})
 
 
 def _content(type_: str, name: str) -> Json:
@@ -167,7 +170,8 @@ def _section(path: str, method: str, operation: Json) -> list[str]:
     ]
     parts.append(_table("Parameters", rows))
     if "requestBody" in operation:
-        parts.append(_table("Body", [(JSON_TYPE, _linked(operation["requestBody"]["content"]), "")]))
+        content = operation["requestBody"]["content"]
+        parts.append(_table("Body", [(", ".join(content), _linked(content), "")]))
     rows = [
         (status, html.escape(answer["description"]), _linked(answer.get("content", {})))
         for status, answer in operation["responses"].items()
@@ -191,8 +195,10 @@ def _type(schema: Json) -> str:
     """A schema in a few words."""
     said = schema.get("type", "")
     words = [" or ".join(said) if isinstance(said, list) else str(said)]
+    if said == "array" and "enum" in schema.get("items", ()):
+        return "some of " + _choices(schema["items"])
     if "enum" in schema:
-        words = ["one of " + ", ".join(f"<code>{html.escape(str(word))}</code>" for word in schema["enum"])]
+        words = ["one of " + _choices(schema)]
     limits: list[tuple[str, Any]] = [
         ("format", schema.get("format")),
         ("from", schema.get("minimum")),
@@ -202,3 +208,7 @@ def _type(schema: Json) -> str:
     ]
     words += [f"{name} {html.escape(str(value))}" for name, value in limits if value is not None]
     return ", ".join(words)
+
+
+def _choices(schema: Json) -> str:
+    return ", ".join(f"<code>{html.escape(str(word))}</code>" for word in schema["enum"])

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 from bottle import Bottle, HTTPResponse, request
 
 from backend.errors import InvalidRequest, NotFound
 from backend.web.access import ADMINS, Access, Gate
-from backend.web.json import read_json
+from backend.web.json import JSON_TYPE, media_type, problem, read_json
 from backend.web.schema import Errors, Kind, Object
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One of the path or of the query. `default`: what a query parameter is when it is not given."""
+    """One of the path, of the query or of the headers. `default`: what it is when it is not given."""
 
     kind: Kind
     text: str
@@ -34,7 +35,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What one method of one address does. `run` takes the parameters by name and the body as `body`."""
+    """What one method of one address does.
+
+    `run` takes the parameters by name, those in headers as `if_match` for "If-Match", and the body as `body`.
+    """
 
     name: str  # operationId, "listUsers"
     method: str
@@ -45,44 +49,69 @@ class Operation:
     access: Access = ADMINS
     in_path: Mapping[str, Parameter] = field(default_factory=dict)
     in_query: Mapping[str, Parameter] = field(default_factory=dict)
+    in_header: Mapping[str, Parameter] = field(default_factory=dict)
     body: Object | None = None
-    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 401 and 403 for access, 413 for a body, 500
+    body_type: str = JSON_TYPE
+    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 401 and 403, 413 and 415 for a body, 500
 
     @property
     def all_problems(self) -> list[int]:
         """The statuses of every problem document that it may answer with."""
         found = {*self.problems, 500}
-        if self.in_query or self.body:
+        if self.in_query or self.in_header or self.body:
             found.add(400)
         if not self.access.public:
             found |= {401, 403}
         if self.in_path:
             found.add(404)
         if self.body:
-            found.add(413)
+            found |= {413, 415}
         return sorted(found)
 
 
 def add(app: Bottle, operation: Operation, gate: Gate) -> None:
     """Makes the operation's route. Who asks is settled before anything else that they sent is looked at."""
+    headers = [
+        (f"HTTP_{name.upper().replace('-', '_')}", name.lower().replace("-", "_"), name, parameter)
+        for name, parameter in operation.in_header.items()
+    ]
 
     def call(**path: str) -> HTTPResponse:
         given = {name: _in_path(name, text, operation.in_path[name]) for name, text in path.items()}
         if not operation.access.public:
             gate.admit(operation.access, given)
         errors: Errors = []
+        query = given_query() if operation.in_query else {}
         for name, parameter in operation.in_query.items():
-            text = request.query.get(name)
+            text = query.get(name)
             given[name] = parameter.default if text is None else parameter.kind.parse(name, text, errors)
+        for key, argument, name, parameter in headers:
+            text = request.environ.get(key)
+            given[argument] = parameter.default if text is None else parameter.kind.parse(name, text, errors)
         if errors:
             raise InvalidRequest(errors)
         if operation.body is not None:
+            if media_type() != operation.body_type:
+                raise _unsupported(operation)
             given["body"] = operation.body.parse("", read_json(), errors)
             if errors:
                 raise InvalidRequest(errors)
         return operation.run(**given)
 
     app.route(operation.path.replace("{", "<").replace("}", ">"), operation.method, call)
+
+
+def _unsupported(operation: Operation) -> HTTPResponse:
+    """Says which type the body must have: RFC 9110, 15.5.16; for PATCH also RFC 5789, 2.2."""
+    wanted = operation.body_type
+    named = {"Accept": wanted} | ({"Accept_Patch": wanted} if operation.method == "PATCH" else {})
+    return problem(415, "unsupported_media_type", f"The Content-Type must be {wanted}.", None, **named)
+
+
+def given_query() -> dict[str, str]:
+    """The query of the current request; what is no UTF-8 comes as halves of surrogate pairs, which no kind takes."""
+    # Bottle's own reads it as Latin-1.
+    return dict(parse_qsl(request.query_string, keep_blank_values=True, errors="surrogateescape"))
 
 
 def _in_path(name: str, text: str, parameter: Parameter) -> Any:

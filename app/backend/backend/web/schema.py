@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from backend.errors import FieldError
@@ -22,6 +23,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+"
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 EMAIL_MAX = 254  # RFC 5321, 4.5.3.1.3
 
 
@@ -143,6 +145,44 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Several:
+    """Some of a few words, between commas; their order means nothing."""
+
+    what: str
+    words: tuple[str, ...]
+
+    def json_schema(self) -> Json:
+        return {"type": "array", "items": {"type": "string", "enum": list(self.words)}, "minItems": 1}
+
+    def parse(self, name: str, value: object, errors: Errors) -> tuple[str, ...]:
+        found = {word.strip() for word in str(value).split(",")}
+        if not found <= set(self.words):
+            said = f"{self.what} must be one of {', '.join(self.words)}, or several of them with commas between."
+            errors.append(FieldError(name, "not_a_choice", said))
+        return tuple(sorted(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment, with its offset from UTC (RFC 3339)."""
+
+    what: str
+
+    def json_schema(self) -> Json:
+        return {"type": "string", "format": "date-time", "examples": ["2026-01-31T00:00:00Z"]}
+
+    def parse(self, name: str, value: object, errors: Errors) -> datetime:
+        try:
+            if not _RFC_3339.fullmatch(str(value)):
+                raise ValueError
+            return datetime.fromisoformat(str(value).upper())
+        except ValueError:
+            said = f"{self.what} must be a moment like 2026-01-31T00:00:00Z (in an address, + is written %2B)."
+            errors.append(FieldError(name, "not_a_moment", said))
+            return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """A whole number, which parameters bring as text."""
 
@@ -191,17 +231,44 @@ class Object:
         return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
     def parse(self, name: str, value: object, errors: Errors) -> Json:
+        given = self._known(name, value, errors)
+        if given is None:
+            return {}
+        return {
+            key: kind.parse(key, given.get(key), errors)
+            if key in given or key not in self.optional
+            else self.optional[key]
+            for key, kind in self.fields.items()
+        }
+
+    def _known(self, name: str, value: object, errors: Errors) -> Mapping[str, object] | None:
+        """The value where it is an object; its fields that are not known are added to `errors`."""
         if not isinstance(value, Mapping):
             errors.append(FieldError(name, "not_an_object", "The body must be a JSON object."))
-            return {}
+            return None
         errors += [
             FieldError(str(key), "unknown_field", f"There is no field {str(key)!r}.")
             for key in value
             if key not in self.fields
         ]
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Patch(Object):
+    """Some fields of an object that can all not be removed (RFC 7396); `parse` gives None for what is left out."""
+
+    def json_schema(self) -> Json:
+        return Object.json_schema(self) | {"required": []}
+
+    def parse(self, name: str, value: object, errors: Errors) -> Json:
+        given = self._known(name, value, errors) or {}
+        removed = [key for key in self.fields if key in given and given[key] is None]
+        errors += [
+            FieldError(key, "required", f"The field {key!r} cannot be removed: give it a value, or leave it out.")
+            for key in removed
+        ]
         return {
-            key: kind.parse(key, value.get(key), errors)
-            if key in value or key not in self.optional
-            else self.optional[key]
+            key: kind.parse(key, given[key], errors) if key in given and key not in removed else None
             for key, kind in self.fields.items()
         }

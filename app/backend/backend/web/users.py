@@ -2,32 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from bottle import HTTPResponse
 
-from backend.entities import STATUSES, UserFields
+from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserChange, UserFields
 from backend.service.users import UserService
 from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS
-from backend.web.json import page_to_json, reply, user_to_json
-from backend.web.operations import Answer, Operation, Parameter
-from backend.web.schema import ID_MAX, Choice, Email, Kind, Object, Shown, Text, Whole
+from backend.web.cursors import cursor_text, links, position_in
+from backend.web.etags import Match, NoneMatch, etag_of
+from backend.web.json import MERGE_PATCH_TYPE, page_to_json, reply, user_to_json
+from backend.web.operations import Answer, Operation, Parameter, given_query
+from backend.web.schema import (
+    EMAIL_MAX,
+    ID_MAX,
+    Choice,
+    Email,
+    Kind,
+    Moment,
+    Object,
+    Patch,
+    Several,
+    Shown,
+    Text,
+    Whole,
+)
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 NAME_MAX = 100
+CURSOR_MAX = 2000
+
+_USERS = "/api/users"
 
 _STATUS = Choice("The status", STATUSES)
 _TIME = Shown({"type": "string", "format": "date-time"})
 _INPUT: dict[str, Kind] = {"name": Text("The name", NAME_MAX, "Ada Lovelace"), "email": Email(), "status": _STATUS}
 FIELDS = Object("UserFields", _INPUT, {"status": "active"})
+PATCH = Patch("UserPatch", _INPUT)
 USER = Object("User", {"id": Whole(1, ID_MAX), **_INPUT, "created_at": _TIME, "updated_at": _TIME})
 PAGE = Object(
     "UserPage",
     {
         "items": Shown({"type": "array", "items": {"$ref": "#/components/schemas/User"}}),
-        "next_cursor": Shown({"type": ["integer", "null"], "format": "int64", "description": "null at the end"}),
+        "next_cursor": Shown({"type": ["string", "null"], "description": "null at the end"}),
     },
 )
+_ETAG = {"ETag": "The version: If-None-Match and If-Match take it."}
+_READ_HEADERS = {**_ETAG, "X-Cache": "hit, or miss where the database was asked."}
+_IF_MATCH = {"If-Match": Parameter(Match(), "ETags of the versions that this is meant for; 412 for any other.")}
+_LIST_QUERY = {
+    "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
+    "cursor": Parameter(Text("The cursor", CURSOR_MAX), "What next_cursor of the page before was; all else as then."),
+    "sort": Parameter(Choice("The order", SORTS), "By what; with -, the greatest or latest first.", NEWEST_FIRST),
+    "status": Parameter(Several("The status", STATUSES), "Only users with this status, or one of these."),
+    "created_from": Parameter(Moment("The earliest creation"), "Only users created at this moment or later."),
+    "created_to": Parameter(Moment("The end of creation"), "Only users created before this moment."),
+    "search": Parameter(
+        Text("The search", EMAIL_MAX, "ada love"),
+        "The user with this e-mail address, or those whose name has words that begin with all of these, whatever the"
+        " case.",
+    ),
+}
 
 
 def _fields(body: dict[str, Any]) -> UserFields:
@@ -35,86 +71,115 @@ def _fields(body: dict[str, Any]) -> UserFields:
 
 
 def operations(users: UserService) -> list[Operation]:
-    """The five operations on users."""
+    """The operations on users."""
     by_id = {"user_id": Parameter(Whole(1, ID_MAX), "The user's id.")}
 
-    def list_users(limit: int, cursor: int | None, status: str | None) -> HTTPResponse:
-        return reply(page_to_json(users.list(limit, cursor, status)))
+    def list_users(limit: int, cursor: str | None, status: tuple[str, ...] | None, **narrowed: Any) -> HTTPResponse:
+        listing = Listing(statuses=status, **narrowed)
+        page = users.list(listing, limit, position_in(listing, cursor) if cursor is not None else None)
+        following = cursor_text(listing, page.end) if page.end is not None else None
+        asked = {name: value for name, value in given_query().items() if name in _LIST_QUERY}
+        return reply(page_to_json(page, following), Link=links(_USERS, asked, following))
 
-    def get_user(user_id: int) -> HTTPResponse:
+    def get_user(user_id: int, if_none_match: Container[int] | None) -> HTTPResponse:
         user, hit = users.get(user_id)
-        return reply(user_to_json(user), X_Cache="hit" if hit else "miss")
+        x_cache = "hit" if hit else "miss"
+        if if_none_match is not None and user.version in if_none_match:
+            headers = {"ETag": etag_of(user), "X-Cache": x_cache, "Cache-Control": "no-store"}
+            return HTTPResponse(status=304, headers=headers)
+        return reply(user_to_json(user), ETag=etag_of(user), X_Cache=x_cache)
 
     def create_user(body: dict[str, Any]) -> HTTPResponse:
         user = users.create(_fields(body))
-        return reply(user_to_json(user), 201, Location=f"/api/users/{user.id}")
+        return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user))
 
-    def update_user(user_id: int, body: dict[str, Any]) -> HTTPResponse:
-        return reply(user_to_json(users.update(user_id, _fields(body))))
+    def update_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
+        user = users.update(user_id, _fields(body), if_match)
+        return reply(user_to_json(user), ETag=etag_of(user))
 
-    def delete_user(user_id: int) -> HTTPResponse:
-        users.delete(user_id)
+    def patch_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
+        user = users.update(user_id, UserChange(**body), if_match)
+        return reply(user_to_json(user), ETag=etag_of(user))
+
+    def delete_user(user_id: int, if_match: list[int] | None) -> HTTPResponse:
+        users.delete(user_id, if_match)
         return HTTPResponse(status=204)
 
     return [
         Operation(
             name="listUsers",
             method="GET",
-            path="/api/users",
-            summary="A page of users, newest first",
+            path=_USERS,
+            summary="A page of users, newest first unless asked otherwise",
             run=list_users,
             access=READERS,
-            in_query={
-                "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
-                "cursor": Parameter(Whole(1, ID_MAX), "What next_cursor of the page before was."),
-                "status": Parameter(_STATUS, "Only users with this status."),
-            },
-            answers={200: Answer("The page.", PAGE)},
+            in_query=_LIST_QUERY,
+            answers={200: Answer("The page.", PAGE, {"Link": "The first page and the next one, RFC 8288."})},
             problems=(503,),
         ),
         Operation(
             name="createUser",
             method="POST",
-            path="/api/users",
+            path=_USERS,
             summary="A new user",
             run=create_user,
             access=ADMINS,
             body=FIELDS,
-            answers={201: Answer("The user.", USER, {"Location": "The address of the user."})},
+            answers={201: Answer("The user.", USER, {"Location": "The address of the user.", **_ETAG})},
             problems=(409, 503),
         ),
         Operation(
             name="getUser",
             method="GET",
-            path="/api/users/{user_id}",
+            path=_USERS + "/{user_id}",
             summary="One user",
             run=get_user,
             access=OWN_OR_READERS,
             in_path=by_id,
-            answers={200: Answer("The user.", USER, {"X-Cache": "hit, or miss where the database was asked."})},
+            in_header={"If-None-Match": Parameter(NoneMatch(), "ETags of what the client has; that is not sent.")},
+            answers={
+                200: Answer("The user.", USER, _READ_HEADERS),
+                304: Answer("The client has it already.", headers=_READ_HEADERS),
+            },
             problems=(503,),
         ),
         Operation(
             name="replaceUser",
             method="PUT",
-            path="/api/users/{user_id}",
+            path=_USERS + "/{user_id}",
             summary="Other fields for a user",
             run=update_user,
             access=OWN_OR_ADMINS,
             in_path=by_id,
+            in_header=_IF_MATCH,
             body=FIELDS,
-            answers={200: Answer("The user after the change.", USER)},
-            problems=(409, 503),
+            answers={200: Answer("The user after the change.", USER, _ETAG)},
+            problems=(409, 412, 503),
+        ),
+        Operation(
+            name="changeUser",
+            method="PATCH",
+            path=_USERS + "/{user_id}",
+            summary="Some other fields for a user",
+            run=patch_user,
+            access=OWN_OR_ADMINS,
+            in_path=by_id,
+            in_header=_IF_MATCH,
+            body=PATCH,
+            body_type=MERGE_PATCH_TYPE,
+            answers={200: Answer("The user after the change.", USER, _ETAG)},
+            problems=(409, 412, 503),
         ),
         Operation(
             name="deleteUser",
             method="DELETE",
-            path="/api/users/{user_id}",
+            path=_USERS + "/{user_id}",
             summary="A user is gone for good",
             run=delete_user,
             access=OWN_OR_ADMINS,
             in_path=by_id,
+            in_header=_IF_MATCH,
             answers={204: Answer("Gone.")},
-            problems=(503,),
+            problems=(412, 503),
         ),
     ]

@@ -31,7 +31,7 @@ class Service {
         .filter((one) => one.id < before && (status === null || one.status === status))
         .sort((one, other) => other.id - one.id);
       const items = found.slice(0, limit);
-      return HttpResponse.json({ items, next_cursor: found.length > limit ? items.at(-1)?.id : null });
+      return HttpResponse.json({ items, next_cursor: found.length > limit ? String(items.at(-1)?.id) : null });
     }),
     http.get("*/api/users/:id", ({ params }) => {
       const found = this.find(params.id);

@@ -17,5 +17,5 @@ export type UserFields = Pick<User, "name" | "email" | "status">;
 /** A stretch of the list, newest first; `next_cursor` continues it. */
 export interface UserPage {
   items: User[];
-  next_cursor: number | null;
+  next_cursor: string | null;
 }

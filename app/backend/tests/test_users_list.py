@@ -1,0 +1,401 @@
+"""The list of users: its order, what narrows it, and pages that stay right while users come and go."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from backend.config import Database
+from backend.entities import SORTS, Listing, Page, Position, User, UserFields
+from backend.migrations.runner import connect, migrate
+from backend.migrations.scripts import SQL_FOLDER, scripts_in
+from backend.observability.instruments import Instruments
+from backend.repository.pool import Pool
+from backend.repository.search import LONGEST, beginnings
+from backend.repository.users import LISTS, UserRepository, list_parameters
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def people(api: Any, sql: Any) -> Any:
+    """Three users, with the moments that the tests speak of."""
+    for number, (name, status) in enumerate((("Ada Lovelace", "active"), ("bob", "inactive"), ("Cy Ada", "suspended"))):
+        email = name.lower().replace(" ", ".") + "@example.com"
+        user = api("POST", "/api/users", {"name": name, "email": email, "status": status}).json
+        at = NOON + timedelta(hours=number)
+        sql("UPDATE users SET created_at = %s, updated_at = %s WHERE id = %s", at, NOON - (at - NOON), user["id"])
+    return api
+
+
+def names(api: Any, query: str) -> list[str]:
+    answer = api("GET", f"/api/users?{query}")
+    assert answer.status == 200
+    return [user["name"] for user in answer.json["items"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["Cy Ada", "bob", "Ada Lovelace"]),
+        ("sort=-created_at", ["Cy Ada", "bob", "Ada Lovelace"]),
+        ("sort=created_at", ["Ada Lovelace", "bob", "Cy Ada"]),
+        ("sort=updated_at", ["Cy Ada", "bob", "Ada Lovelace"]),
+        ("sort=-updated_at", ["Ada Lovelace", "bob", "Cy Ada"]),
+        ("sort=name", ["Ada Lovelace", "Cy Ada", "bob"]),
+        ("sort=-name", ["bob", "Cy Ada", "Ada Lovelace"]),
+        ("status=inactive", ["bob"]),
+        ("status=inactive,active", ["bob", "Ada Lovelace"]),
+        ("created_from=2026-03-01T13:00:00Z", ["Cy Ada", "bob"]),
+        ("created_to=2026-03-01T13:00:00Z", ["Ada Lovelace"]),
+        ("created_from=2026-03-01T13:00:00%2B00:00&created_to=2026-03-01T14:00:00Z", ["bob"]),
+        ("created_from=2026-03-01T15:30:00.000001%2B02:30", ["Cy Ada"]),
+        ("search=ada&sort=name&status=suspended", ["Cy Ada"]),
+    ],
+)
+def test_a_list_is_sorted_and_narrowed_as_asked(people: Any, query: str, found: list[str]) -> None:
+    assert names(people, query) == found
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("ada", ["Cy Ada", "Ada Lovelace"]),
+        ("ADA", ["Cy Ada", "Ada Lovelace"]),
+        ("lov ad", ["Ada Lovelace"]),
+        ("da", []),
+        ("ada nobody", []),
+        ("Ada.Lovelace@Example.COM", ["Ada Lovelace"]),
+        ("ada.lovelace@example.co", []),
+        ("...", []),
+        ("%", []),
+    ],
+)
+def test_a_search_finds_an_address_as_a_whole_and_words_by_their_beginnings(
+    people: Any, search: str, found: list[str]
+) -> None:
+    assert names(people, f"search={quote(search)}") == found
+
+
+@pytest.mark.parametrize(
+    ("name", "search"),
+    [
+        ("Ünal Straße", "ÜN STRASS"),
+        ("Ὀδυσσεύς", "ὀδυσσεύσ"),
+        ("王 小明", "小"),
+        ("Jean-Luc O'Hara", "luc hara"),
+        ("ﬁona", "Fi"),
+        ("x" * 90, "X" * 60),
+    ],
+)
+def test_a_search_knows_the_letters_of_all_scripts(api: Any, name: str, search: str) -> None:
+    api("POST", "/api/users", {"name": name, "email": "one@example.com"})
+    api("POST", "/api/users", {"name": "Somebody Else", "email": "two@example.com"})
+    assert names(api, f"search={quote(search)}") == [name]
+
+
+def test_a_user_is_found_by_the_name_after_a_change_and_not_by_the_one_before(people: Any) -> None:
+    people("PUT", "/api/users/2", {"name": "Robert", "email": "bob@example.com"})
+    assert (names(people, "search=rob"), names(people, "search=bob")) == (["Robert"], [])
+
+
+def test_a_row_holds_no_more_than_the_beginnings_that_can_be_asked_for() -> None:
+    assert beginnings("Ada ada AL") == ["a", "ad", "ada", "al"]
+    assert max(map(len, beginnings("x" * 100))) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "code"),
+    [
+        ("sort=email", "sort", "not_a_choice"),
+        ("status=active,gone", "status", "not_a_choice"),
+        ("status=", "status", "not_a_choice"),
+        ("search=", "search", "required"),
+        ("search=" + "x" * 255, "search", "too_long"),
+        ("search=%00", "search", "not_printable"),
+        ("search=%ff", "search", "not_printable"),
+        ("created_from=2026-03-01", "created_from", "not_a_moment"),
+        ("created_from=2026-03-01T12:00:00", "created_from", "not_a_moment"),
+        ("created_from=2026-03-01T12:00:00+02:00", "created_from", "not_a_moment"),
+        ("created_to=2026-02-30T12:00:00Z", "created_to", "not_a_moment"),
+        ("created_to=0000-01-01T00:00:00Z", "created_to", "not_a_moment"),
+        ("cursor=", "cursor", "required"),
+        ("cursor=5", "cursor", "not_a_cursor"),
+        ("cursor=%C3%BC", "cursor", "not_a_cursor"),
+    ],
+)
+def test_what_a_list_does_not_know_is_refused_by_name(api: Any, query: str, field: str, code: str) -> None:
+    answer = api("GET", f"/api/users?{query}")
+    assert (answer.status, answer.json["code"], answer.json["errors"][0]["field"]) == (400, code, field)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59.999999999-14:00"])
+def test_the_first_and_the_last_moment_that_can_be_written_are_taken(people: Any, moment: str) -> None:
+    assert len(names(people, f"created_from={moment}")) + len(names(people, f"created_to={moment}")) == 3
+
+
+# -- pages
+
+
+def followed(api: Any, address: str) -> Iterator[list[int]]:
+    """The ids on each page, going along the links."""
+    for _ in range(10):
+        answer = api("GET", address)
+        assert answer.status == 200
+        yield [user["id"] for user in answer.json["items"]]
+        linked = dict(re.findall(r'<([^>]*)>; rel="(\w+)"', answer.headers["Link"]))
+        address = next((target for target, relation in linked.items() if relation == "next"), "")
+        assert bool(address) == (answer.json["next_cursor"] is not None)
+        if not address:
+            return
+    pytest.fail("the list has no end")
+
+
+def test_links_lead_through_the_list_and_keep_what_narrows_it(people: Any) -> None:
+    query = "sort=name&status=active,suspended&search=Ada&limit=1"
+    answer = people("GET", f"/api/users?{query}&unknown=1")
+    kept = "sort=name&status=active%2Csuspended&search=Ada&limit=1"
+    cursor = answer.json["next_cursor"]
+    assert answer.headers["Link"] == (
+        f'</api/users?{kept}&cursor={cursor}>; rel="next", </api/users?{kept}>; rel="first"'
+    )
+    assert list(followed(people, f"/api/users?{query}")) == [[1], [3]]
+    last = people("GET", f"/api/users?{query}&cursor={cursor}")
+    assert last.headers["Link"] == f'</api/users?{kept}>; rel="first"'
+    assert people("GET", "/api/users").headers["Link"] == '</api/users>; rel="first"'
+
+
+@pytest.mark.parametrize("change", ["sort=created_at", "status=active", "search=a", "created_to=2030-01-01T00:00:00Z"])
+def test_a_cursor_of_another_list_is_refused_and_leads_to_no_wrong_page(people: Any, change: str) -> None:
+    cursor = people("GET", "/api/users?limit=1").json["next_cursor"]
+    assert names(people, f"limit=2&cursor={cursor}") == ["bob", "Ada Lovelace"], "another limit is the same list"
+    answer = people("GET", f"/api/users?limit=1&cursor={cursor}&{change}")
+    assert (answer.status, answer.json["code"]) == (400, "cursor_of_another_list")
+
+
+def _encoded(content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [["soon", 1], ["0001-01-01T00:00:00+14:00", 1], [7, 1], ["\0", 1], ["\ud800", 1], ["x", 2**63], ["x", True], ["x"]],
+)
+@pytest.mark.parametrize("sort", ["created_at", "name"])
+def test_a_cursor_that_somebody_wrote_is_refused_or_a_place_like_any_other(
+    people: Any, sort: str, changed: list[Any]
+) -> None:
+    cursor = people("GET", f"/api/users?sort={sort}&limit=1").json["next_cursor"]
+    mark = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[0]
+    answer = people("GET", f"/api/users?sort={sort}&cursor={_encoded([mark, *changed])}")
+    assert (answer.status, answer.json.get("code")) == (400, "not_a_cursor") or (sort == "name" and changed[1:] == [1])
+
+
+@pytest.fixture
+def repository(database: Database) -> Iterator[UserRepository]:
+    pool = Pool(database)
+    yield UserRepository(pool, Instruments().invocations)
+    pool.close()
+
+
+# Few values each, so that many rows are equal in what they are sorted by.
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "Ab", "ab", "b", "é", "王"]),
+        st.sampled_from(["active", "inactive", "suspended"]),
+        st.integers(0, 3),
+        st.integers(0, 3),
+    ),
+    max_size=12,
+)
+FILTERS = st.builds(
+    Listing,
+    sort=st.sampled_from(SORTS),
+    statuses=st.none() | st.just(("active",)) | st.just(("active", "inactive")),
+    created_from=st.none() | st.integers(0, 3).map(lambda number: NOON + timedelta(seconds=number)),
+    created_to=st.none() | st.integers(0, 3).map(lambda number: NOON + timedelta(seconds=number)),
+    search=st.none() | st.sampled_from(["a", "AB", "é"]),
+)
+INSERT = "INSERT INTO users (name, email, status, created_at, updated_at, beginnings) VALUES (%s, %s, %s, %s, %s, %s)"
+
+
+def _insert(sql: Any, row: tuple[str, str, int, int], number: int) -> None:
+    name, status, created, updated = row
+    times = NOON + timedelta(seconds=created), NOON + timedelta(seconds=updated)
+    sql(INSERT, name, f"user{number}@example.com", status, *times, beginnings(name))
+
+
+def _in_list(user: User, listing: Listing) -> bool:
+    """Said once more, without SQL."""
+    return (
+        (listing.statuses is None or user.status in listing.statuses)
+        and (listing.created_from is None or user.created_at >= listing.created_from)
+        and (listing.created_to is None or user.created_at < listing.created_to)
+        and (listing.search is None or user.name.casefold().startswith(listing.search.casefold()))
+    )
+
+
+def _sorted(users: list[User], sort: str) -> list[int]:
+    by = sort.removeprefix("-")
+    return [u.id for u in sorted(users, key=lambda u: (getattr(u, by), u.id), reverse=sort.startswith("-"))]
+
+
+def _pages(repository: UserRepository, listing: Listing, limit: int, between: Callable[[], None]) -> list[Page]:
+    pages, after = [], None
+    while not pages or after is not None:
+        assert len(pages) < 100, "the list has no end"
+        pages.append(repository.list(listing, limit, after))
+        after = pages[-1].end
+        between()
+    return pages
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=ROWS, listing=FILTERS, limit=st.integers(1, 5), others=st.lists(st.tuples(st.booleans(), ROWS), max_size=4))
+def test_all_pages_together_are_the_sorted_list_also_while_others_write(
+    repository: UserRepository, sql: Any, rows: Any, listing: Listing, limit: int, others: Any
+) -> None:
+    sql("TRUNCATE users CASCADE")
+    for number, row in enumerate(rows):
+        _insert(sql, row, number)
+    before = list(repository.list(Listing(), 200).users)
+    writes = iter(enumerate(others))
+
+    def between() -> None:
+        for round_, (deletes, new) in [next(writes, (0, (False, [])))]:
+            if deletes:
+                sql("DELETE FROM users WHERE id = (SELECT id FROM users ORDER BY md5(id::text) LIMIT 1)")
+            for number, row in enumerate(new):
+                _insert(sql, row, 1000 * (round_ + 1) + number)
+
+    pages = _pages(repository, listing, limit, between)
+    seen = [user for page in pages for user in page.users]
+    ids = [user.id for user in seen]
+    stayed = {row[0] for row in sql("SELECT id FROM users")}
+    wanted = [user for user in before if _in_list(user, listing)]
+
+    assert all(len(page.users) == limit for page in pages[:-1]), "only the last page is short"
+    assert ids == _sorted(seen, listing.sort), "in order, nobody twice"
+    assert all(_in_list(user, listing) for user in seen)
+    assert {user.id for user in wanted} & stayed <= set(ids), "nobody who was there all the time is left out"
+    if not any(deletes or new for deletes, new in others):
+        assert ids == _sorted(wanted, listing.sort)
+
+
+# -- indexes
+
+
+@pytest.fixture(scope="module")
+def crowd(postgres: Any) -> Iterator[Any]:
+    """A connection to a database of 100,000 users, who were there before the last migration; few are suspended."""
+    with closing(connect(postgres.database("postgres"))) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE crowd")
+    database = dataclasses.replace(postgres.database("crowd"), statement_timeout_s=0)
+    with closing(connect(database)) as connection, connection.cursor() as cursor:
+        migrate(connection, [one for one in scripts_in(SQL_FOLDER) if one.order <= (3,)], 5)
+        cursor.execute(
+            "INSERT INTO users (name, email, status, created_at, updated_at)"
+            " SELECT initcap(translate(left(md5(n::text), 6), '0123456789', 'ghijklmnop')) || ' Straße ' || n % 500,"
+            " 'user' || n || '@example.com', CASE WHEN n % 1000 = 0 THEN 'suspended' ELSE 'active' END,"
+            " timestamptz '2026-01-01' + n * interval '1 minute',"
+            " timestamptz '2026-06-01' + n * 7919 % 100000 * interval '1 minute' FROM generate_series(1, 100000) AS n"
+        )
+        migrate(connection, scripts_in(SQL_FOLDER), 5)
+        cursor.execute("VACUUM ANALYZE users")
+        for statement in LISTS.values():
+            cursor.execute(statement.prepare_sql())
+        yield cursor
+
+
+def _plan(cursor: Any, listing: Listing, after: Position | None = None) -> str:
+    statement = LISTS[listing.sort]
+    command = statement.execute_sql().replace("EXECUTE", "EXPLAIN (COSTS OFF) EXECUTE")
+    cursor.execute(command, list_parameters(listing, 51, after))
+    return "\n".join(row[0] for row in cursor.fetchall())
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_each_order_is_read_from_its_index_and_never_sorted(crowd: Any, sort: str) -> None:
+    key: Any = "M" if sort.endswith("name") else datetime(2026, 7, 1, tzinfo=UTC)
+    for after in (None, Position(key, 5)):
+        plan = _plan(crowd, Listing(sort=sort), after)
+        assert re.search(rf"Index Scan.* using users_{sort.removeprefix('-')}_idx", plan), plan
+        assert "Sort" not in plan
+        assert ("Index Cond: (ROW(" in plan) == (after is not None), plan
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize(
+    ("narrowed", "index"),
+    [
+        ({"statuses": ("suspended",)}, "users_status_created_at_idx"),
+        ({"statuses": ("inactive", "suspended")}, "users_status_created_at_idx"),
+        ({"search": "user4711@example.com"}, "users_email_key"),
+        ({"search": "abc"}, "users_beginnings_idx"),
+        (
+            {
+                "created_from": datetime(2026, 2, 1, tzinfo=UTC),
+                "created_to": datetime(2026, 2, 1, 1, tzinfo=UTC),
+            },
+            "users_created_at_idx",
+        ),
+    ],
+)
+def test_what_narrows_a_list_to_a_few_is_looked_up_in_an_index(
+    crowd: Any, sort: str, narrowed: dict[str, Any], index: str
+) -> None:
+    plan = _plan(crowd, Listing(sort=sort, **narrowed))
+    assert index in plan, plan
+    assert "Seq Scan" not in plan
+
+
+def test_a_list_is_planned_each_time_however_often_it_is_read(database: Database) -> None:
+    pool = Pool(database)
+    repository = UserRepository(pool, Instruments().invocations)
+    for _ in range(12):
+        repository.list(Listing(statuses=("active",)), 50)
+    with pool.lend() as pooled, pooled.connection.cursor() as cursor:
+        cursor.execute("SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE name LIKE 'users_by_%'")
+        assert cursor.fetchall() == [(0, 12)]
+    pool.close()
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_what_most_users_have_is_skipped_along_the_order(crowd: Any, sort: str) -> None:
+    plan = _plan(crowd, Listing(sort=sort, statuses=("active",), search="strasse"))
+    assert f"using users_{sort.removeprefix('-')}_idx" in plan, plan
+
+
+def test_the_migration_made_users_who_were_there_before_findable(crowd: Any) -> None:
+    crowd.execute("SELECT name, beginnings FROM users ORDER BY random() LIMIT 100")
+    for name, stored in crowd.fetchall():
+        assert sorted(stored) == beginnings(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Ünal STRASSE", "ΟΔΟΣ", "Jean-Luc O'Hara", "  a  b ", "x" * 90, "ﬁona", "Œuvre", "王 小明", "(Bo) Lee/Ann"]
+)
+def test_migration_and_service_know_the_same_beginnings(empty_database: Database, name: str) -> None:
+    with closing(connect(empty_database)) as connection, connection.cursor() as cursor:
+        migrate(connection, [one for one in scripts_in(SQL_FOLDER) if one.order <= (3,)], 5)
+        cursor.execute("INSERT INTO users (name, email) VALUES (%s, 'a@example.com')", (name,))
+        migrate(connection, scripts_in(SQL_FOLDER), 5)
+        cursor.execute("SELECT beginnings FROM users")
+        assert sorted(cursor.fetchone()[0]) == beginnings(name)
+
+
+def test_a_user_may_be_created_by_the_release_before(sql: Any, repository: UserRepository) -> None:
+    sql("INSERT INTO users (name, email, status) VALUES ('Ada', 'ada@example.com', 'active')")
+    (user,) = repository.list(Listing(), 10).users
+    repository.update(user.id, UserFields(name="Ada", email="ada@example.com", status="active"))
+    assert len(repository.list(Listing(search="ada"), 10).users) == 1
