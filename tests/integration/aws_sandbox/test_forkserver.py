@@ -59,7 +59,20 @@ def test_two_sandboxes_at_once_share_nothing() -> None:
         assert [json.loads(line)["operation"] for line in logged].count("CreateVpc") == 1
 
 
-def test_sandboxes_may_be_started_by_several_threads_at_once() -> None:
+def test_what_the_fork_server_asked_of_moto_is_in_no_sandbox() -> None:
+    with AwsSandbox(quirks="off") as one, AwsSandbox(quirks="off") as other:
+        in_one, in_other = (
+            {each["VpcId"] for each in aws.account("000000000000").client("ec2").describe_vpcs()["Vpcs"]}
+            for aws in (one, other)
+        )
+        assert len(in_one) == len(in_other) == 1  # the account's default VPC, made in this sandbox
+        assert in_one != in_other
+
+
+def test_sandboxes_started_by_several_threads_at_once_have_one_fork_server() -> None:
+    with AwsSandbox() as aws:
+        os.kill(gone := fork_server_of(aws.pid), signal.SIGKILL)
+        wait_for(lambda: stat_of(gone) is None)
     sandboxes = [AwsSandbox() for _ in range(6)]
     try:
         with ThreadPoolExecutor(6) as pool:
@@ -67,6 +80,7 @@ def test_sandboxes_may_be_started_by_several_threads_at_once() -> None:
         for aws in sandboxes:
             assert aws.client("sts").get_caller_identity()["Account"] == "123456789012"
         assert len({aws.pid for aws in sandboxes}) == len({aws.url for aws in sandboxes}) == 6
+        assert len({fork_server_of(aws.pid) for aws in sandboxes}) == 1
     finally:
         for aws in sandboxes:
             aws.stop()
