@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 import signal
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -26,6 +25,7 @@ import boto3
 from botocore.config import Config
 
 from .forked import Forked, ForkServer, ForkServerEnded
+from .state_folder import temporary_state
 
 _fork_server = ForkServer()
 _FAST_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=2, read_timeout=60)
@@ -99,7 +99,7 @@ class AwsSandbox(Account):
     def __init__(
         self, state: Path | str | None = None, listen: str = "127.0.0.1:0", **options: str | Path | None
     ) -> None:
-        self._made_state = tempfile.TemporaryDirectory(prefix="aws-sandbox-") if state is None else None
+        self._made_state = temporary_state() if state is None else None
         self.state = Path(state if state is not None else self._made_state.name if self._made_state else ".")
         self._arguments = ["--listen", listen, "--state", str(self.state), "--with-parent"]
         for name, value in options.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import psycopg2
 import pytest
 
 from sandbox.aws.postgres import PostgresServers
+from sandbox.aws.state_folder import temporary_state
 
 PASSWORD = "first-one-1"
 
@@ -19,7 +19,7 @@ PASSWORD = "first-one-1"
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that the user postgres can reach; pytest's own ones it cannot."""
-    with tempfile.TemporaryDirectory(prefix="postgres-template-") as made:
+    with temporary_state() as made:
         Path(made).chmod(0o711)
         yield Path(made)
 
