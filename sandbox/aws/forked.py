@@ -62,16 +62,12 @@ class ForkServer:
         self._socket: socket.socket | None = None
         atexit.register(self._close)
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
     def fork(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Forked:
         """A new process that runs `python -m sandbox.aws` with these. Raises ForkServerEnded."""
         theirs, ours = zip(*(_pipe(mode) for mode in ("w", "r", "r")), strict=True)
         try:
             pid, pidfd = self._ask(theirs)
-        except ForkServerEnded:
+        except BaseException:
             for pipe in ours:
                 pipe.close()
             raise
@@ -92,6 +88,9 @@ class ForkServer:
                 answer, descriptors, _, _ = socket.recv_fds(connection, 32, 1)
             except ConnectionError as error:
                 raise ForkServerEnded(f"the fork server of the AWS sandboxes ended: {error}") from error
+            except BaseException:  # by a signal: the answer that is still to come must not be the next one's
+                self._close()
+                raise
             if not answer:
                 raise ForkServerEnded("the fork server of the AWS sandboxes ended")
             return int(answer), descriptors[0]
@@ -111,12 +110,11 @@ class ForkServer:
         return self._socket
 
     def _close(self) -> None:
-        """Ends the server; what was forked goes on."""
+        """Ends the server, which has nothing to lose; what was forked goes on."""
         if self._socket is not None and self._process is not None:
-            with suppress(OSError):  # it ended by itself
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
+            self._process.kill()
             self._process.wait()
+            self._socket.close()
 
 
 def _pipe(mode: str) -> tuple[int, IO[str]]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sandbox.aws.testing import AwsSandbox, SandboxError
 from sandbox.process import stat_of
 
 from .conftest import wait_for
+from .test_rds_postgres import listens
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -143,6 +145,32 @@ def test_sandboxes_outlive_their_fork_server_and_the_next_has_another() -> None:
         with AwsSandbox() as other:
             assert vpcs(other) == set()
             assert fork_server_of(other.pid) != gone
+
+
+def test_after_an_interrupted_start_the_next_sandbox_is_not_taken_for_that_one() -> None:
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    with AwsSandbox() as aws:
+        server = fork_server_of(aws.pid)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    os.kill(server, signal.SIGSTOP)  # it does not answer
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Interrupted):
+            AwsSandbox().start()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGCONT)
+    with AwsSandbox() as aws:
+        port = int(aws.url.rpartition(":")[2])
+        assert listens(port)
+        os.kill(aws.pid, signal.SIGKILL)
+        wait_for(lambda: not listens(port))
 
 
 def test_a_session_that_ends_by_itself_leaves_no_process() -> None:
