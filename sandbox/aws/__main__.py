@@ -45,9 +45,9 @@ def settings_from(arguments: list[str]) -> Settings:
     )
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Serves until SIGTERM or SIGINT, or until its parent is gone; prints the URL when it is ready."""
-    settings = settings_from(sys.argv[1:])
+    settings = settings_from(arguments)
     os.umask(0o077)  # the state directory may have to be searchable; its files are the owner's only
     server = SandboxServer(settings)
     stopping = threading.Event()
@@ -73,4 +73,4 @@ def _until_end_of_input(stopping: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

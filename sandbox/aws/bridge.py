@@ -5,19 +5,31 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import os
 import threading
 from typing import Any
 from urllib.parse import urlencode
 
 import botocore.serialize
 import moto.core.responses
+from moto.core.base_backend import BackendDict
 from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import HTTPException
 
 from .errors import AwsError
-from .protocol import Operation, Reply, error_of, failure, moto_request, operation_model, result_of, service_model
+from .protocol import (
+    SERVICES,
+    Operation,
+    Reply,
+    error_of,
+    failure,
+    moto_request,
+    operation_model,
+    result_of,
+    service_model,
+)
 from .signing import HttpRequest
-from .world import Call
+from .world import DEFAULT_REGION, Call
 
 _RESPONSES = {
     "ec2": ("moto.ec2.responses", "EC2Response"),
@@ -27,6 +39,16 @@ _RESPONSES = {
     "route53": ("moto.route53.responses", "Route53"),
     "secretsmanager": ("moto.secretsmanager.responses", "SecretsManagerResponse"),
     "ssm": ("moto.ssm.responses", "SimpleSystemManagerResponse"),
+}
+# A read of each of them that takes nothing.
+_FIRST_CALLS = {
+    "ec2": "DescribeVpcs",
+    "ecr": "DescribeRepositories",
+    "iam": "ListRoles",
+    "rds": "DescribeDBParameterGroups",
+    "route53": "ListHostedZones",
+    "secretsmanager": "ListSecrets",
+    "ssm": "DescribeParameters",
 }
 _import_lock = threading.Lock()
 # moto looks through a class's members in every call, a quarter of the time of one; the classes do not change.
@@ -40,10 +62,31 @@ def _response_class(service: str) -> Any:
         return getattr(importlib.import_module(module), name)
 
 
+def prepare() -> None:
+    """Has moto's accounts begin without machine images, which it looks up in the environment."""
+    os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
 def preload() -> None:
     """Imports moto's services, the slow ones last, so that the first call of each need not wait."""
     for service in sorted(_RESPONSES, key=lambda name: name == "ec2"):
         _response_class(service)
+
+
+def warm() -> None:
+    """Does all that happens once in a process: imports, service models, what each service reads at its first call."""
+    prepare()
+    preload()
+    for service in SERVICES.values():
+        service_model(service)
+    for service, name in _FIRST_CALLS.items():
+        ask(("000000000000", DEFAULT_REGION), service, name)
+    forget()
+
+
+def forget() -> None:
+    """Empties moto's stores of all accounts."""
+    BackendDict.reset()
 
 
 def dispatch(operation: Operation, request: HttpRequest, account: str) -> Reply:

@@ -26,10 +26,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from psycopg2 import sql
 
-_BINARIES = Path("/usr/lib/postgresql/15/bin")
+from .postgres_template import ADMIN, BINARIES, ENVIRONMENT, PostgresFailed, Template, as_postgres
+
 _FIRST_PORT = 15432
 _PORTS = 400
-_ADMIN = "rdsadmin"
 
 _CONFIGURATION = """
 listen_addresses = '{address}'
@@ -45,28 +45,26 @@ shared_buffers = 16MB
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+max_wal_size = 1GB
 logging_collector = off
 log_timezone = 'UTC'
 timezone = 'UTC'
 """
 _ACCESS = f"""
-local all {_ADMIN} trust
-hostssl all {_ADMIN} all reject
+local all {ADMIN} trust
+hostssl all {ADMIN} all reject
 hostssl all all all scram-sha-256
 """
-
-
-class PostgresFailed(Exception):
-    """A server that could not be made or started; the text holds the end of its log."""
 
 
 class PostgresServers:
     """The servers of one sandbox, below `directory`, listening on `address` (an IP of this machine).
 
-    The certificate authority that signs their certificates is `directory`/ca.pem.
+    The certificate authority that signs their certificates is `directory`/ca.pem. What all data folders begin with is
+    kept below `cache`.
     """
 
-    def __init__(self, directory: Path, address: str) -> None:
+    def __init__(self, directory: Path, address: str, cache: Path) -> None:
         self.directory = directory
         self.address = address
         self.sockets = directory / "s"
@@ -81,13 +79,15 @@ class PostgresServers:
         _let_through(directory)
         shutil.chown(self.sockets, "postgres", "postgres")
         self.sockets.chmod(0o700)
+        self._template = Template(cache / "postgres")
         self._ca = _Authority(directory / "ca.pem")
 
     def reserve_port(self, wanted: int | None) -> int:
         """A free port for a new server: `wanted` if nobody listens there, else one of 15432 to 15831."""
         with self._lock:
-            # Sandboxes beside each other begin at different ports: the server itself binds a while after this look.
-            ports = [_FIRST_PORT + (os.getpid() + step) % _PORTS for step in range(_PORTS)]
+            # Sandboxes beside each other begin at ports far apart, also with pids in a row: the server itself binds a
+            # while after this look.
+            ports = [_FIRST_PORT + (os.getpid() * 37 + step) % _PORTS for step in range(_PORTS)]
             for port in [*([wanted] if wanted else []), *ports]:
                 if port not in self._reserved and _is_free(self.address, port):
                     self._reserved.add(port)
@@ -95,13 +95,10 @@ class PostgresServers:
         raise PostgresFailed("no free port")
 
     def create(self, name: str, port: int, user: str, password: str, database: str | None) -> None:
-        """Makes and starts a server; returns when it accepts connections. Takes a second or two."""
+        """Makes and starts a server; returns when it accepts connections. Takes about a second."""
         directory = self.directory / name
         _as_postgres_directory(directory)
-        _run(
-            [str(_BINARIES / "initdb"), "-D", str(directory / "data"), "-U", _ADMIN, "--no-sync", "--no-instructions",
-             "--encoding=UTF8", "--locale=C.UTF-8", "--auth=reject", "--auth-local=trust"]
-        )
+        self._template.copy_to(directory / "data")
         certificate, key = self._ca.issue(self.address)
         for file, content in (("server.crt", certificate), ("server.key", key)):
             _write_for_postgres(directory / file, content)
@@ -128,7 +125,7 @@ class PostgresServers:
 
     def _admin(self, port: int) -> Any:
         connection = psycopg2.connect(
-            host=str(self.sockets), port=port, user=_ADMIN, dbname="postgres", connect_timeout=5
+            host=str(self.sockets), port=port, user=ADMIN, dbname="postgres", connect_timeout=5
         )
         connection.autocommit = True
         return _Closing(connection)
@@ -151,8 +148,8 @@ class PostgresServers:
         directory = self.directory / name
         with (directory / "log").open("ab") as log:
             return subprocess.Popen(
-                [*_as_postgres("QUIT"), str(_BINARIES / "postgres"), "-D", str(directory / "data")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=_environment(), start_new_session=True,
+                [*as_postgres("QUIT"), str(BINARIES / "postgres"), "-D", str(directory / "data")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=ENVIRONMENT, start_new_session=True,
             )
 
     def set_password(self, name: str, user: str, password: str) -> None:
@@ -246,24 +243,6 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.Certif
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=365))
     )
-
-
-def _as_postgres(death_signal: str) -> list[str]:
-    """A prefix that runs a command as the user postgres, ended by `death_signal` when the sandbox dies."""
-    who = ["--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
-    return ["setpriv", *who, f"--pdeathsig={death_signal}", "--"]
-
-
-def _environment() -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent"}
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(
-        [*_as_postgres("KILL"), *command], capture_output=True, text=True, cwd="/", env=_environment(), check=False
-    )
-    if done.returncode != 0:
-        raise PostgresFailed(f"{Path(command[0]).name}: {done.stderr.strip()[-500:]}")
 
 
 def _as_postgres_directory(path: Path) -> None:

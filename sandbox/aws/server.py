@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
@@ -37,8 +36,7 @@ class SandboxServer:
     """One sandbox: its world, listening on `settings.listen` ("host:0" takes a free port)."""
 
     def __init__(self, settings: Settings) -> None:
-        # moto draws a container's region from its environment otherwise; unknown regions stay errors.
-        os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        bridge.prepare()
         self.world = World(settings)
         host, _, port = settings.listen.rpartition(":")
         control = Control(self.world, self.reset, self.save_credentials)
@@ -54,8 +52,6 @@ class SandboxServer:
 
     def reset(self) -> None:
         """Everything as just started, but for keys and quirks."""
-        from moto.core.base_backend import BackendDict
-
         world = self.world
         with world.lock:
             world.faults.remove()
@@ -63,7 +59,7 @@ class SandboxServer:
             world.clock.forget()
             world.close_resources()
             world.forget_stores()
-            BackendDict.reset()
+            bridge.forget()
             world.calls.clear()
 
     def serve(self) -> None:

@@ -1,8 +1,9 @@
 """A sandbox for tests: `with AwsSandbox() as aws: aws.client("ec2").create_vpc(...)`.
 
 Runs as a process of its own on a free port, so its state is nobody else's and it can be killed; it ends with the
-process that started it, however that one ends. A whole test session may share one and give each test an account:
-`aws.account()` is empty and fresh in a millisecond.
+process that started it, however that one ends. It is forked from one that has everything imported (`forkserver.py`):
+the first start in a test session takes two seconds of processor, each further one some hundredths. A whole session may
+also share one and give each test an account: `aws.account()` is empty and fresh in a millisecond.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ import itertools
 import json
 import os
 import secrets
-import subprocess
-import sys
-import tempfile
+import signal
 import threading
 import urllib.error
 import urllib.request
@@ -25,7 +24,10 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-_ROOT = Path(__file__).resolve().parents[2]
+from .forked import Forked, ForkServer, ForkServerEnded
+from .state_folder import temporary_state
+
+_fork_server = ForkServer()
 _FAST_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=2, read_timeout=60)
 
 
@@ -97,28 +99,27 @@ class AwsSandbox(Account):
     def __init__(
         self, state: Path | str | None = None, listen: str = "127.0.0.1:0", **options: str | Path | None
     ) -> None:
-        self._made_state = tempfile.TemporaryDirectory(prefix="aws-sandbox-") if state is None else None
+        self._made_state = temporary_state() if state is None else None
         self.state = Path(state if state is not None else self._made_state.name if self._made_state else ".")
-        self._command = [sys.executable, "-m", "sandbox.aws", "--listen", listen, "--state", str(self.state)]
-        self._command.append("--with-parent")
+        self._arguments = ["--listen", listen, "--state", str(self.state), "--with-parent"]
         for name, value in options.items():
             if value is not None:
-                self._command += [f"--{name.replace('_', '-')}", str(value)]
-        self._process: subprocess.Popen[str] | None = None
+                self._arguments += [f"--{name.replace('_', '-')}", str(value)]
+        self._process: Forked | None = None
         self._mark = 0
         self.url = ""
 
     def start(self) -> Self:
         """Starts the process and waits until it answers. Raises SandboxError when it ends instead."""
-        process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": str(_ROOT)},
-        )
-        self._process = process
-        assert process.stdout is not None and process.stderr is not None
+        try:
+            process = self._process = _fork_server.fork(self._arguments, os.environ)
+        except ForkServerEnded as error:
+            raise SandboxError(str(error)) from error
         line = process.stdout.readline()
         if " at " not in line:
-            raise SandboxError(f"the AWS sandbox ended: {process.stderr.read().strip()}")
+            told = process.stderr.read().strip()
+            self.stop()
+            raise SandboxError(f"the AWS sandbox ended: {told}")
         # Nobody reads stderr further on; a full pipe would stop the process.
         threading.Thread(target=process.stderr.read, daemon=True).start()
         self.url = line.strip().rpartition(" at ")[2]
@@ -129,11 +130,9 @@ class AwsSandbox(Account):
     def stop(self) -> None:
         """Ends the process; its databases go with it."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGTERM)
             self._process.wait(60)  # databases that are just being made end first
-            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-                if pipe is not None:
-                    pipe.close()
+            self._process.close()
             self._process = None
         if self._made_state is not None:
             self._made_state.cleanup()

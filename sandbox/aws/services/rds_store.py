@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.paths import paths_from
+
 from ..bridge import ask
 from ..errors import AwsError
 from ..hooks import operation
@@ -43,8 +45,9 @@ class RdsStore:
     def __init__(self, world: World) -> None:
         self.places: dict[tuple[str, str], Place] = {}
         self.servers: PostgresServers | None = None
-        if world.settings.postgres_listen:
-            self.servers = PostgresServers(world.settings.state / "rds", world.settings.postgres_listen)
+        settings = world.settings
+        if settings.postgres_listen:
+            self.servers = PostgresServers(settings.state / "rds", settings.postgres_listen, paths_from().cache)
             world.on_close(self.servers.close)
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 from botocore.exceptions import ConnectionClosedError
 
 from sandbox.aws.testing import AwsSandbox
+from sandbox.process import Process, all_pids, ancestors, is_alive, process_of
 
 from .conftest import wait_for
+from .test_forkserver import fork_server_of
 from .test_rds_postgres import listens
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,16 +41,6 @@ def run(*arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
         [sys.executable, "-m", "sandbox.aws", *arguments], stdin=stdin, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, cwd=ROOT,
     )
-
-
-def processes_of(state: Path) -> list[int]:
-    """The living processes whose command line names `state`: the sandbox, its databases."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended meanwhile; a zombie's command line is empty
-            if str(state).encode() in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-    return found
 
 
 def test_it_says_where_it_listens_is_healthy_and_ends_on_sigterm_within_two_seconds(tmp_path: Path) -> None:
@@ -84,19 +76,25 @@ def test_it_ends_on_sigterm_also_while_a_call_hangs() -> None:
         assert not thread.is_alive()
 
 
+def below(pid: int) -> set[Process]:
+    """The living processes that `pid` started, and what these started, and so on."""
+    return {process for each in all_pids() if pid in ancestors(each) - {each} and (process := process_of(each))}
+
+
 def test_a_killed_parent_leaves_neither_the_sandbox_nor_its_databases() -> None:
     with subprocess.Popen([sys.executable, "-c", SESSION], stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
         assert parent.stdout is not None
         told = parent.stdout.readline().split()
         state, pid, port = Path(told[0]), int(told[1]), int(told[2])
-        assert pid in processes_of(state) and len(processes_of(state)) > 1 and listens(port)
+        family = below(parent.pid)
+        assert {process_of(pid), process_of(fork_server_of(pid))} < family and len(family) > 3 and listens(port)
         parent.kill()
     try:
-        wait_for(lambda: processes_of(state) == [])
+        wait_for(lambda: not any(map(is_alive, family)))
         assert not listens(port)
         assert list(state.rglob("PG_VERSION")) == []
     finally:
-        shutil.rmtree(state)
+        shutil.rmtree(state, ignore_errors=True)  # a sandbox that was started meanwhile may have done that
 
 
 def test_with_a_parent_that_is_gone_already_it_ends_at_once(tmp_path: Path) -> None:
