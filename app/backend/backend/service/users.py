@@ -7,6 +7,7 @@ from typing import Protocol
 from backend.entities import Page, User, UserFields
 from backend.errors import NotFound
 from backend.observability.instruments import Instruments
+from backend.observability.tracing import about_user, traced
 from backend.repository.users import UserRepository
 from backend.service.sessions import Sessions
 
@@ -28,12 +29,15 @@ class UserService:
         self._sessions = sessions
         self._instruments = instruments
 
+    @traced("UserService.list")
     def list(self, limit: int, cursor: int | None, status: str | None) -> Page:
         """A page of users, newest first."""
         return self._repository.list(limit, cursor, status)
 
+    @traced("UserService.get")
     def get(self, user_id: int) -> tuple[User, bool]:
         """The user, and whether it came from the cache."""
+        about_user(user_id)
         cached = self._cache.get(user_id)
         if cached is not None:
             return cached, True
@@ -43,14 +47,18 @@ class UserService:
         self._cache.put(user)
         return user, False
 
+    @traced("UserService.create")
     def create(self, fields: UserFields) -> User:
         """The new user."""
         user = self._repository.create(fields)
+        about_user(user.id)
         self._instruments.users_created.add()
         return user
 
+    @traced("UserService.update")
     def update(self, user_id: int, fields: UserFields) -> User:
         """The user after the change."""
+        about_user(user_id)
         user = self._repository.update(user_id, fields)
         if user is None:
             raise NotFound(f"There is no user {user_id}.")
@@ -58,8 +66,10 @@ class UserService:
         self._sessions.user_changed(user_id)
         return user
 
+    @traced("UserService.delete")
     def delete(self, user_id: int) -> None:
         """The user is gone afterwards."""
+        about_user(user_id)
         user = self._repository.delete(user_id)
         if user is None:
             raise NotFound(f"There is no user {user_id}.")

@@ -23,6 +23,7 @@ from backend.errors import (
 )
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
+from backend.observability.tracing import Tracer
 from backend.service.auth import AuthService
 from backend.service.users import UserService
 from backend.web import auth as auth_routes
@@ -122,7 +123,12 @@ def health_reply(answer: Answer) -> HTTPResponse:
 
 
 def service_app(
-    settings: Settings, users: UserService, auth: AuthService | None, health: Health, instruments: Instruments
+    settings: Settings,
+    users: UserService,
+    auth: AuthService | None,
+    health: Health,
+    instruments: Instruments,
+    tracer: Tracer,
 ) -> Edge:
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     app = new_app()
@@ -148,7 +154,7 @@ def service_app(
     def show_style() -> HTTPResponse:
         return HTTPResponse(openapi.STYLE.encode(), 200, {"Content-Type": "text/css; charset=utf-8"})
 
-    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments, tracer)
 
 
 def _general(settings: Settings, health: Health) -> list[Operation]:
