@@ -9,19 +9,22 @@ from typing import Any
 
 from bottle import Bottle
 
+from backend import __version__
 from backend.cache.link import Link
 from backend.cache.sessions import SESSIONS
 from backend.cache.throttle import LocalThrottle, RedisThrottle
 from backend.cache.users import USERS
 from backend.cache.versioned import Form, NoCache, R, VersionedCache
 from backend.cache.wire import SingleWire
-from backend.config import Database, Settings
+from backend.config import Database, Settings, Tracing
 from backend.keys import KeyRing
 from backend.migrations.plan import pending
 from backend.migrations.runner import read_history
 from backend.migrations.scripts import SQL_FOLDER, MigrationError, scripts_in
 from backend.observability.health import Health
 from backend.observability.instruments import Instruments
+from backend.observability.otlp import Exporter
+from backend.observability.tracing import Tracer
 from backend.repository.accounts import AccountRepository
 from backend.repository.pool import Pool, together
 from backend.repository.replicas import Replica, Replicas
@@ -45,9 +48,12 @@ class Backend:
     pool: Pool
     replicas: Replicas
     link: Link | None
+    exporter: Exporter | None
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Sends the last traces, and closes all connections."""
+        if self.exporter is not None:
+            self.exporter.close()
         self.pool.close()
         self.replicas.close()
         if self.link is not None:
@@ -81,8 +87,10 @@ def assemble(settings: Settings) -> Backend:
         auth = AuthService(accounts, sessions, Tokens(KeyRing(settings.auth.keys)), throttle, instruments)
     pool.start()
     replicas.start()
-    service = service_app(settings, users, auth, health, instruments)
-    return Backend(service, management_app(settings, health, instruments), health, pool, replicas, link)
+    exporter = _exporter(settings.tracing, instruments)
+    tracer = Tracer(settings.tracing.share, settings.tracing.slow_s, exporter.keep if exporter else None)
+    service = service_app(settings, users, auth, health, instruments, tracer)
+    return Backend(service, management_app(settings, health, instruments), health, pool, replicas, link, exporter)
 
 
 def cache_of(form: Form[R], link: Link | None, instruments: Instruments) -> VersionedCache[R] | NoCache[R]:
@@ -99,6 +107,23 @@ def _pool(database: Database, instruments: Instruments) -> Pool:
 def _replicas(primary: Database, instruments: Instruments) -> Replicas:
     databases = [dataclasses.replace(primary, host=host, port=port) for host, port in primary.replicas]
     return Replicas([Replica(primary, database, _pool(database, instruments)) for database in databases])
+
+
+def _exporter(tracing: Tracing, instruments: Instruments) -> Exporter | None:
+    """At work already; None where no collector is configured."""
+    if tracing.url is None:
+        return None
+    resource = {"service.version": __version__, **tracing.resource}
+    exported, dropped = instruments.spans_exported, instruments.spans_dropped
+    exporter = Exporter(
+        tracing.url,
+        tracing.headers,
+        resource,
+        exported=lambda spans: exported.add(by=spans),
+        dropped=lambda spans: dropped.add(by=spans),
+    )
+    exporter.start()
+    return exporter
 
 
 def _pending_migrations(pool: Pool) -> Callable[[float], list[str]]:

@@ -8,14 +8,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from backend.keys import Key, keys_from_json
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SIZE = re.compile(r"(\d+)\s*([KMG]?)(I?)B?", re.IGNORECASE)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SIZE_POWERS = {"": 0, "K": 1, "M": 2, "G": 3}
 
 
@@ -47,6 +50,7 @@ class Database:
     lock_timeout_s: float = 5.0
     leak_threshold_s: float = 30.0  # 0: leaks are not looked for
     replicas: tuple[tuple[str, int], ...] = ()  # host and port of each
+    slow_query_s: float = 1.0
     wait_s: float = 120.0
 
 
@@ -71,12 +75,24 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """Which requests are traced, and where traces go. `url` is None where no collector is configured."""
+
+    share: float = 0.1
+    slow_s: float = 0.5
+    url: SplitResult | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    resource: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the service can be told. `redis` is None where no cache is configured."""
 
     database: Database
     redis: Redis | None
     auth: Auth
+    tracing: Tracing = Tracing()
     bind_address: str = "0.0.0.0"
     app_port: int = 8080
     management_port: int = 9090
@@ -93,6 +109,8 @@ class Settings:
         """The values that no log line may hold."""
         found = [self.database.password, self.redis.password if self.redis else None]
         found += [base64.b64encode(key.secret).decode() for key in self.auth.keys]
+        # Most headers are credentials; a short one, a tenant's number say, would blank half of every line.
+        found += [value for value in self.tracing.headers.values() if len(value) >= 8]
         return [value for value in found if value]
 
 
@@ -146,14 +164,15 @@ class _Reader:
             self.problems.append(f"{name} is not set")
         return value
 
-    def parsed(self, name: str, default: T, parse: Callable[[str], T], wanted: str) -> T:
+    def parsed(self, name: str, default: D, parse: Callable[[str], T], wanted: str, *, shown: bool = True) -> T | D:
+        """`shown`: the message repeats a wrong value, which must not be where it may hold a secret."""
         value = self.text(name)
         if not value:
             return default
         try:
             return parse(value)
         except ValueError:
-            self.problems.append(f"{name} is {value!r}, not {wanted}")
+            self.problems.append(f"{name} is {value!r}, not {wanted}" if shown else f"{name} is not {wanted}")
             return default
 
     def boolean(self, name: str, default: bool) -> bool:
@@ -229,6 +248,7 @@ def _database(read: _Reader) -> Database:
         replicas=read.parsed(
             "DATABASE_REPLICA_HOSTS", (), lambda text: parse_hosts(text, port), 'a list such as "db-2, db-3:5433"'
         ),
+        slow_query_s=read.seconds("SLOW_QUERY", 1.0),
         wait_s=read.seconds("DATABASE_WAIT", 120.0),
     )
 
@@ -260,6 +280,59 @@ def _auth(read: _Reader) -> Auth:
     return Auth(required=required, keys=keys, secure_cookies=read.boolean("AUTH_COOKIE_SECURE", True))
 
 
+def parse_share(text: str) -> float:
+    """0 to 1; raises ValueError for anything else."""
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ValueError(text)
+    return share
+
+
+def parse_pairs(text: str) -> dict[str, str]:
+    """Name to value of a=1,b=two%20words, OpenTelemetry's way to write pairs; raises ValueError for anything else."""
+    pairs = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, value = (unquote(piece.strip()) for piece in part.partition("="))
+        if not (equals and name and name.isascii() and value.isprintable()):
+            raise ValueError(text)
+        pairs[name] = value
+    return pairs
+
+
+def traces_url(endpoint: str) -> SplitResult:
+    """Where traces go, below the address that all signals share; raises ValueError.
+
+    Source: OpenTelemetry's specification of the OTLP exporter, "Endpoint URLs for OTLP/HTTP".
+    """
+    url = urlsplit(endpoint)
+    wanted = url.scheme in ("http", "https") and url.hostname and url.username is None and not url.query
+    if not wanted or not endpoint.isascii():
+        raise ValueError(endpoint)
+    _ = url.port, str(url.hostname).encode("idna")  # raise, too
+    return url._replace(path=url.path.rstrip("/") + "/v1/traces", fragment="")
+
+
+def _tracing(read: _Reader) -> Tracing:
+    pairs = "of the form name=value,name=value"
+    address = "an address such as http://collector:4318, without a password"
+    resource = read.parsed("OTEL_RESOURCE_ATTRIBUTES", {}, parse_pairs, pairs)
+    service = read.text("OTEL_SERVICE_NAME") or resource.get("service.name", "capstan-backend")
+    return Tracing(
+        share=read.parsed("TRACE_SAMPLING", 0.1, parse_share, "a number from 0 to 1"),
+        slow_s=read.seconds("TRACE_SLOW", 0.5),
+        url=read.parsed("OTEL_EXPORTER_OTLP_ENDPOINT", None, traces_url, address, shown=False),
+        headers=read.parsed("OTEL_EXPORTER_OTLP_HEADERS", {}, _parse_headers, pairs, shown=False),
+        resource={**resource, "service.name": service},
+    )
+
+
+def _parse_headers(text: str) -> dict[str, str]:
+    headers = parse_pairs(text)
+    if not all(_HEADER_NAME.fullmatch(name) and value.isascii() for name, value in headers.items()):
+        raise ValueError(text)
+    return headers
+
+
 def database_from_env(environ: Mapping[str, str]) -> Database:
     """The database part alone, which is all that migrations need. Raises ConfigError."""
     read = _Reader(environ)
@@ -276,6 +349,7 @@ def settings_from_env(environ: Mapping[str, str]) -> Settings:
         database=_database(read),
         redis=_redis(read),
         auth=_auth(read),
+        tracing=_tracing(read),
         bind_address=read.text("BIND_ADDRESS", "0.0.0.0"),
         app_port=read.whole("APP_PORT", 8080, 1, 65535),
         management_port=read.whole("MANAGEMENT_PORT", 9090, 1, 65535),

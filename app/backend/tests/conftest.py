@@ -27,6 +27,7 @@ from backend.management import serve_in_background
 from backend.migrations.runner import connect, migrate
 from backend.migrations.scripts import SQL_FOLDER, scripts_in
 
+from app.backend.tests.collector import Collector, collect
 from app.backend.tests.contract import Contract
 from app.backend.tests.servers import PASSWORD, Postgres, RedisServer, free_port, scratch_folder, until
 
@@ -178,6 +179,14 @@ def start(environment: dict[str, str]) -> Iterator[Callable[..., Running]]:
     yield starter
     for step in undo:
         step()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector of traces, which takes everything."""
+    running = collect()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

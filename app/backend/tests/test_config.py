@@ -179,3 +179,70 @@ def test_wrong_signing_keys_are_explained_without_being_shown(value: str, wrong:
 )
 def test_sizes_are_read_with_their_unit(text: str, size: int) -> None:
     assert parse_size(text) == size
+
+
+# -- traces
+
+
+def test_traces_are_off_and_a_tenth_is_sampled_unless_told_otherwise() -> None:
+    tracing = settings_from_env(LEAST).tracing
+    assert (tracing.url, tracing.share, tracing.slow_s) == (None, 0.1, 0.5)
+    assert (tracing.headers, tracing.resource) == ({}, {"service.name": "capstan-backend"})
+    assert settings_from_env(LEAST).database.slow_query_s == 1.0
+
+
+def test_every_variable_of_traces_reaches_its_setting() -> None:
+    settings = settings_from_env(
+        LEAST
+        | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.internal:4318/base/",
+            "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20hush-token, X-Tenant=7",
+            "OTEL_RESOURCE_ATTRIBUTES": "service.name=users,place=a%2Cb%3D",
+            "TRACE_SAMPLING": "0.5",
+            "TRACE_SLOW": "0.25",
+            "SLOW_QUERY": "0.1",
+        }
+    )
+    tracing = settings.tracing
+    assert tracing.url is not None and tracing.url.geturl() == "https://collector.internal:4318/base/v1/traces"
+    assert tracing.headers == {"Authorization": "Bearer hush-token", "X-Tenant": "7"}
+    assert tracing.resource == {"service.name": "users", "place": "a,b="}
+    assert (tracing.share, tracing.slow_s, settings.database.slow_query_s) == (0.5, 0.25, 0.1)
+    assert settings.secrets() == ["hush-hush", "Bearer hush-token"]
+    assert "hush-token" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("TRACE_SAMPLING", "1.1", "is '1.1', not a number from 0 to 1"),
+        ("TRACE_SAMPLING", "nan", "is 'nan', not a number from 0 to 1"),
+        ("TRACE_SLOW", "-1", "is '-1', not a number of seconds from 0 to 86400"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "hush", "is not of the form name=value,name=value"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=hush%0A", "is not of the form name=value,name=value"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a b=hush", "is not of the form name=value,name=value"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=hush\u0142", "is not of the form name=value,name=value"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "=a", "is '=a', not of the form name=value,name=value"),
+    ],
+)
+def test_wrong_variables_of_traces_are_told(name: str, value: str, problem: str) -> None:
+    assert problems(**{name: value}) == [f"{name} {problem}"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "c:4318",
+        "ftp://c/",
+        "http://",
+        "http://u:hush@c/",
+        "http://c:99999",
+        "http://c/?a=1",
+        "http://c..d",
+        "http://c/é",
+    ],
+)
+def test_a_collectors_address_is_checked_and_not_repeated(value: str) -> None:
+    assert problems(OTEL_EXPORTER_OTLP_ENDPOINT=value) == [
+        "OTEL_EXPORTER_OTLP_ENDPOINT is not an address such as http://collector:4318, without a password"
+    ]

@@ -9,6 +9,7 @@ import pytest
 from backend.management import serve_in_background
 from backend.observability.instruments import Instruments
 from backend.observability.metrics import to_prometheus
+from backend.observability.tracing import Tracer
 from backend.web.access import PUBLIC, Cookies, Gate
 from backend.web.app import operations_app
 from backend.web.edge import Edge
@@ -53,7 +54,8 @@ def greetings(instruments: Instruments) -> Iterator[Api]:
     """A service with that one operation, each answer held against its document."""
     cookies = Cookies(secure=False)
     app = operations_app([GREETING], Gate(None, cookies, required=True), cookies)
-    server = serve_in_background(Edge(app, 1000, (), instruments), "127.0.0.1", 0, 0.02)
+    edge = Edge(app, 1000, (), instruments, Tracer(0, 1, None))
+    server = serve_in_background(edge, "127.0.0.1", 0, 0.02)
     document = Api(server.server_port)("GET", "/api/openapi.json").json
     yield Api(server.server_port, Contract(document))
     server.shutdown()

@@ -109,6 +109,13 @@ def test_redis_keeps_what_was_written_except_in_development(environment: Environ
     assert len(claims) == (1 if keeps == "yes" else 0)
 
 
+@pytest.mark.parametrize(("name", "share"), [("development", "1"), ("staging", "0.5"), ("production", "0.1")])
+def test_the_larger_an_environment_the_smaller_the_share_of_requests_that_is_traced(
+    environment: Environments, name: str, share: str
+) -> None:
+    assert environment(name).fields(f"kube.ConfigMap/{name}/app-config")["data"]["TRACE_SAMPLING"] == share
+
+
 def test_the_sandbox_is_reached_on_its_port_and_runs_its_own_images(environment: Environments) -> None:
     found = environment("sandbox")
     (port,) = found.fields("kube.Service/sandbox/frontend")["spec"]["ports"]

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from backend.cache.link import Link, Script
 from backend.cache.wire import Command, RedisError, get
+from backend.observability.tracing import CLIENT, Span, Tags
 
 MAX_OWED = 10_000
 _DELETED = 2**53 - 1  # Redis scripts count in doubles
@@ -73,13 +74,22 @@ class VersionedCache(Generic[R]):
         self._link = link
         self._form = form
         self._was_read = was_read
+        # How traces tell of it: the kind of key, not whose it is.
+        kind = form.key(0).decode().replace("{0}", "{id}")
+        self._tags: Tags = {"db.system": "redis", "peer.service": "redis", "cache.key": kind}
+        self._hit: Tags = {**self._tags, "cache.hit": True}
+        self._miss: Tags = {**self._tags, "cache.hit": False}
         self._lock = threading.Lock()
         self._owed: dict[int, int] = {}  # row id -> version of a write that Redis has not heard of
 
     def get(self, row_id: int) -> R | None:
         """The copy, None for a miss."""
-        answers = self._link.ask([self.asks(row_id)]) if self.may_be_asked() else None
-        return self.read(answers[0] if answers else None)
+        with Span("cache get", CLIENT, self._miss) as check:
+            answers = self._link.ask([self.asks(row_id)]) if self.may_be_asked() else None
+            found = self.read(answers[0] if answers else None)
+            if found is not None:
+                check.tags = self._hit
+        return found
 
     def asks(self, row_id: int) -> Command:
         """What to ask Redis for a copy, together with other things."""
@@ -114,7 +124,8 @@ class VersionedCache(Generic[R]):
     def _write(self, row_id: int, version: int, text: bytes) -> bool:
         words = (b"%d" % version, text, b"%d" % self._form.ttl_s)
         try:
-            _PUT.run(self._link.wire.ask, self._form.key(row_id), *words)
+            with Span("cache put", CLIENT, self._tags):
+                _PUT.run(self._link.wire.ask, self._form.key(row_id), *words)
         except RedisError as error:
             self._link.failed(error)
             return False

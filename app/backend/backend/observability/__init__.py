@@ -1,1 +1,1 @@
-"""What operators see: JSON logs and health."""
+"""What operators see: JSON logs, traces, metrics and health."""

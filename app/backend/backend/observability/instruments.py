@@ -35,6 +35,8 @@ class Instruments:
         self.users_deleted = new.counter("users.deleted", "Users deleted.")
         self.password_hashes = new.timer("password.hashes", "Hashes of passwords, with the wait for a turn.")
         self._authentications = new.counter("authentications", "Logins, refreshes, and so on.", "event", "result")
+        self.spans_exported = new.counter("otel.spans.exported", "Spans that the collector took.")
+        self.spans_dropped = new.counter("otel.spans.dropped", "Spans that did not fit, or that it did not take.")
         _of_process(new)
 
     def answered(self, method: str, uri: str, status: int, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Logs as JSON, one object a line on standard output, with the correlation id of the request and no secrets."""
+"""Logs as JSON, one object a line on standard output, with the ids of the request and nothing secret or personal."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import logging
 import logging.config
 import re
-import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
+
+from backend.observability.tracing import current
 
 CORRELATION_HEADER = "X-Correlation-Id"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -19,11 +20,51 @@ _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 
 
-def correlation_id_from(header: str | None) -> str:
-    """The caller's id where it is safe to repeat in logs and headers, else a new one of 32 hex digits."""
-    if header and _ACCEPTABLE_ID.fullmatch(header):
-        return header
-    return secrets.token_hex(16)
+def correlation_id_from(header: str | None, trace_id: str) -> str:
+    """The caller's id where it is safe to repeat in logs and headers, else the trace's."""
+    return header if header and _ACCEPTABLE_ID.fullmatch(header) else trace_id
+
+
+# What people and programs are known by: what a text must hold to be worth a search, what is sought, what is left of it.
+# A search starts at the first letter of a word only, and never goes back: its time grows as the text does.
+_LOCAL = r"[\w.!#$%&'+?^`{|}~-]"
+_REDACTIONS = (
+    # scheme://user:password@host
+    ("://", re.compile(r"(?<![\w+.-])([\w+.-]++://[^\s:/@]*+):[^\s\"'<>/@]++(@[^\s\"'<>/@]++)*@"), r"\1:***@"),
+    # A JSON web token: its header begins with {"
+    ("eyJ", re.compile(r"(?<![\w-])eyJ[\w-]++\.[\w-]++(\.[\w-]*+)?"), "eyJ***"),
+    ("earer ", re.compile(r"\b(bearer) +[\w.~+/=-]{6,}", re.IGNORECASE), r"\1 ***"),
+    ("=", re.compile(r"\b(password|passwd|pwd|token|secret|api_?key)=[^\s&,;\"']+", re.IGNORECASE), r"\1=***"),
+    # An e-mail address keeps its first letter and its domain.
+    ("@", re.compile(rf"(?<!{_LOCAL})({_LOCAL}){_LOCAL}*+@(\w[\w-]*+\.\w[\w.-]*+)"), r"\1***@\2"),
+)
+
+
+def redacted(text: str) -> str:
+    """`text` without e-mail addresses, tokens and passwords."""
+    for needed, pattern, instead in _REDACTIONS:
+        if needed in text:
+            text = pattern.sub(instead, text)
+    return text
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {name: _redacted(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(inner) for inner in value]
+    return value
+
+
+def _may_hold_personal(level: int, line: str) -> bool:
+    """Whether a line is worth looking through: most lines of requests are not, and this costs next to nothing."""
+    return level >= logging.WARNING or "@" in line or "eyJ" in line or "earer " in line
+
+
+# Made once: `json.dumps` with options makes one for each line.
+_to_line = json.JSONEncoder(ensure_ascii=False, default=lambda value: redacted(str(value))).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,10 +86,15 @@ class JsonFormatter(logging.Formatter):
         }
         if correlation_id.get():
             entry["correlation_id"] = correlation_id.get()
+        trace = current.get()
+        if trace is not None:
+            entry["trace_id"], entry["span_id"] = trace.trace_id, trace.span_id
         entry |= getattr(record, "fields", {})
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        line = json.dumps(entry, ensure_ascii=False, default=str)
+        line = _to_line(entry)
+        if _may_hold_personal(record.levelno, line):
+            line = _to_line(_redacted(entry))
         for form in self._hide:
             line = line.replace(form, "***")
         return line

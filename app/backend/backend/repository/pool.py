@@ -34,11 +34,12 @@ IDLE_IN_TRANSACTION_S = 60  # no request leaves a transaction open that long: th
 
 @dataclass(eq=False, slots=True)
 class Pooled:
-    """A connection, when it must end, when it was last given back, and the statements it has prepared."""
+    """A connection, when it must end, when it was last given back, its database, and the statements it has prepared."""
 
     connection: Connection
     expires_at: float
     idle_since: float
+    database: Database
     prepared: set[str] = field(default_factory=set)
 
 
@@ -272,7 +273,7 @@ class Pool:
         with self._changed:
             self._opening -= 1
             self._active += 1
-        return Pooled(connection, now + lifetime_s, now)
+        return Pooled(connection, now + lifetime_s, now, self._database)
 
     def _reserve_spare(self) -> bool:
         with self._changed:

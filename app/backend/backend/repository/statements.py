@@ -1,12 +1,16 @@
-"""Prepared statements: parsed and planned once a connection, afterwards only executed."""
+"""Prepared statements: parsed and planned once a connection, afterwards only executed; traced, and logged when slow."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backend.observability.tracing import CLIENT, Span
 from backend.repository.pool import Pooled
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,18 @@ class Statement:
 
 def run(pooled: Pooled, statement: Statement, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
     """The statement's rows. Prepares it first where this connection has not seen it. Raises psycopg2.Error."""
+    span = Span(statement.name, CLIENT, _tags(statement.sql, pooled.database.name))
+    try:
+        with span:
+            return _run(pooled, statement, parameters)
+    finally:
+        took_s = span.ended - span.began
+        if took_s > pooled.database.slow_query_s:
+            fields = {"statement": statement.name, "duration_ms": round(took_s * 1000, 2)}
+            log.warning("slow query", extra={"fields": fields})
+
+
+def _run(pooled: Pooled, statement: Statement, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
     with pooled.connection.cursor() as cursor:
         if statement.name not in pooled.prepared:
             cursor.execute(statement.prepare_sql())
@@ -44,3 +60,9 @@ def run(pooled: Pooled, statement: Statement, parameters: Sequence[object] = ())
         cursor.execute(statement.execute_sql(), parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def _tags(sql: str, database: str) -> dict[str, str]:
+    """What a trace tells of a query, under OpenTelemetry's older names and its present ones; never its parameters."""
+    older = {"db.system": "postgresql", "db.statement": sql, "db.instance": database, "peer.service": "postgresql"}
+    return older | {"db.system.name": "postgresql", "db.query.text": sql, "db.namespace": database}

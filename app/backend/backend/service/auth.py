@@ -12,6 +12,7 @@ from uuid import uuid4
 from backend.entities import Caller, User, UserFields
 from backend.errors import NotFound, TooManyRequests, Unauthorized
 from backend.observability.instruments import Instruments
+from backend.observability.tracing import traced
 from backend.repository.accounts import AccountRepository
 from backend.service.passwords import Passwords
 from backend.service.sessions import Sessions
@@ -54,6 +55,7 @@ class AuthService:
         self._instruments = instruments
         self._passwords = Passwords(instruments.password_hashes.record)
 
+    @traced("AuthService.register")
     def register(self, fields: UserFields, password: str) -> User:
         """A new user who can log in. Raises Conflict."""
         user = self._accounts.register(fields, self._passwords.hash(password))
@@ -61,6 +63,7 @@ class AuthService:
         self._instruments.authentication("register", ok=True)
         return user
 
+    @traced("AuthService.login")
     def login(self, email: str, password: str) -> Issued:
         """Tokens for whoever knows the password. An unknown address gets the answer of a wrong password, no sooner."""
         who = hashlib.sha256(email.lower().encode()).hexdigest()[:32]  # no address is readable in Redis
@@ -80,6 +83,7 @@ class AuthService:
         self._instruments.authentication("login", ok=True)
         return self._issue(found.user_id, login, 0)
 
+    @traced("AuthService.refresh")
     def refresh(self, token: str) -> Issued:
         """New tokens for a refresh token, which is good once. One that was used before is a copy in wrong hands: the
         login ends, for whoever holds one."""
@@ -101,6 +105,7 @@ class AuthService:
         self._instruments.authentication("refresh", ok=True)
         return self._issue(user_id, claims.login, serial)
 
+    @traced("AuthService.logout")
     def logout(self, caller: Caller, *, everywhere: bool) -> None:
         """The caller's tokens are worth nothing from now on; `everywhere`: those of all its logins."""
         if caller.user_id is None:
@@ -110,6 +115,7 @@ class AuthService:
         if ended is not None:
             self._sessions.changed(*ended)
 
+    @traced("AuthService.change_password")
     def change_password(self, caller: Caller, current: str, new: str) -> None:
         """Another password; the caller stays logged in, everybody else with this account does not."""
         assert caller.user_id is not None
@@ -125,6 +131,7 @@ class AuthService:
         self._sessions.changed(caller.user_id, version)
         self._instruments.authentication("password", ok=True)
 
+    @traced("AuthService.set_role")
     def set_role(self, user_id: int, role: str) -> None:
         """Another role, which counts from the next request on. Raises NotFound."""
         version = self._accounts.set_role(user_id, role)

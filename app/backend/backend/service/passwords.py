@@ -12,6 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from backend.errors import Busy
+from backend.observability.tracing import traced
 
 # OWASP Password Storage Cheat Sheet, argon2id: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
@@ -28,11 +29,13 @@ class Passwords:
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._nobodys = self._hasher.hash(secrets.token_hex())
 
+    @traced("Passwords.hash")
     def hash(self, password: str) -> str:
         """The text to store, in PHC's string format."""
         with self._turn():
             return self._hasher.hash(password)
 
+    @traced("Passwords.verify")
     def verify(self, stored: str | None, password: str) -> bool:
         """Whether it is the password that `stored` was made of. With None it takes as long, and is not."""
         with self._turn():

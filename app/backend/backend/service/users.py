@@ -8,6 +8,7 @@ from typing import Protocol
 from backend.entities import Listing, Page, Position, User, UserChange, UserFields
 from backend.errors import NotFound, PreconditionFailed, ServiceError
 from backend.observability.instruments import Instruments
+from backend.observability.tracing import about_user, traced
 from backend.repository.users import UserRepository
 from backend.service.sessions import Sessions
 
@@ -29,12 +30,15 @@ class UserService:
         self._sessions = sessions
         self._instruments = instruments
 
+    @traced("UserService.list")
     def list(self, listing: Listing, limit: int, after: Position | None) -> Page:
         """A page of a list: what follows a position, or its beginning."""
         return self._repository.list(listing, limit, after)
 
+    @traced("UserService.get")
     def get(self, user_id: int) -> tuple[User, bool]:
         """The user, and whether it came from the cache."""
+        about_user(user_id)
         cached = self._cache.get(user_id)
         if cached is not None:
             return cached, True
@@ -44,14 +48,18 @@ class UserService:
         self._cache.put(user)
         return user, False
 
+    @traced("UserService.create")
     def create(self, fields: UserFields) -> User:
         """The new user."""
         user = self._repository.create(fields)
+        about_user(user.id)
         self._instruments.users_created.add()
         return user
 
+    @traced("UserService.update")
     def update(self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None) -> User:
         """The user after the change, which is made only to one of these versions where any are named."""
+        about_user(user_id)
         user = self._repository.update(user_id, change, if_match)
         if user is None:
             raise self._not_written(user_id, if_match)
@@ -59,8 +67,10 @@ class UserService:
         self._sessions.user_changed(user_id)
         return user
 
+    @traced("UserService.delete")
     def delete(self, user_id: int, if_match: Sequence[int] | None = None) -> None:
         """The user is gone afterwards, where it was one of these versions or none are named."""
+        about_user(user_id)
         user = self._repository.delete(user_id, if_match)
         if user is None:
             raise self._not_written(user_id, if_match)

@@ -10,6 +10,7 @@ from bottle import HTTPResponse, request
 
 from backend.entities import ANONYMOUS, Caller
 from backend.errors import Forbidden, Unauthorized
+from backend.observability.tracing import about_user
 from backend.service.auth import AuthService, Issued
 from backend.service.tokens import ACCESS_TTL_S, REFRESH_TTL_S
 
@@ -102,6 +103,8 @@ class Gate:
         """Returns where the caller may. Raises Unauthorized and Forbidden."""
         found = self._caller()
         request.environ[_CALLER] = found
+        if found.user_id is not None:
+            about_user(found.user_id)
         if access.allows(found, path):
             return
         if found.user_id is None:

@@ -25,6 +25,7 @@ from backend.errors import (
 )
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
+from backend.observability.tracing import Tracer
 from backend.service.auth import AuthService
 from backend.service.users import UserService
 from backend.web import auth as auth_routes
@@ -126,7 +127,12 @@ def health_reply(answer: Answer) -> HTTPResponse:
 
 
 def service_app(
-    settings: Settings, users: UserService, auth: AuthService | None, health: Health, instruments: Instruments
+    settings: Settings,
+    users: UserService,
+    auth: AuthService | None,
+    health: Health,
+    instruments: Instruments,
+    tracer: Tracer,
 ) -> Edge:
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     cookies = Cookies(secure=settings.auth.secure_cookies)
@@ -135,7 +141,7 @@ def service_app(
     if auth is not None:
         operations += auth_routes.operations(auth, users, gate, cookies)
     app = operations_app(operations, gate, cookies)
-    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments, tracer)
 
 
 def operations_app(operations: Sequence[Operation], gate: Gate, cookies: Cookies) -> Bottle:

@@ -12,6 +12,7 @@ from typing import Any
 from backend.errors import FieldError
 from backend.observability.instruments import Instruments
 from backend.observability.logs import CORRELATION_HEADER, correlation_id, correlation_id_from
+from backend.observability.tracing import QUIET_PATHS, Tracer, current
 from backend.web.json import problem
 
 log = logging.getLogger("backend.requests")
@@ -20,8 +21,6 @@ Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 
 COMPRESS_FROM_BYTES = 1000
-# Probes come every few seconds; their lines would drown the others.
-QUIET_PATHS = ("/actuator/health",)
 _NO_BODY = (204, 304)
 
 
@@ -34,17 +33,20 @@ class Edge:
         max_body_bytes: int,
         cors_origins: tuple[str, ...],
         instruments: Instruments,
+        tracer: Tracer,
     ) -> None:
         self._app = app
         self._instruments = instruments
+        self._tracer = tracer
         self._max_body_bytes = max_body_bytes
         self._cors_origins = cors_origins
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
         """One request."""
         started = time.perf_counter()
-        request_id = correlation_id_from(environ.get("HTTP_X_CORRELATION_ID"))
-        token = correlation_id.set(request_id)
+        trace = self._tracer.begin(environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE", ""))
+        request_id = correlation_id_from(environ.get("HTTP_X_CORRELATION_ID"), trace.trace_id)
+        token, trace_token = correlation_id.set(request_id), current.set(trace)
         try:
             status, headers, body = self._answer(environ)
             headers = [*headers, (CORRELATION_HEADER, request_id), *self._cors_headers(environ)]
@@ -52,9 +54,12 @@ class Edge:
             if int(status[:3]) not in _NO_BODY and environ["REQUEST_METHOD"] != "HEAD":
                 headers = [*_without(headers, "content-length"), ("Content-Length", str(len(body)))]
             took_s = time.perf_counter() - started
-            self._instruments.answered(environ["REQUEST_METHOD"], uri_of(environ), int(status[:3]), took_s)
-            self._log(environ, int(status[:3]), headers, len(body), took_s)
+            method, uri, code = environ["REQUEST_METHOD"], uri_of(environ), int(status[:3])
+            self._instruments.answered(method, uri, code, took_s)
+            self._tracer.end(trace, method, uri, environ.get("PATH_INFO", ""), code, started, took_s)
+            self._log(environ, code, headers, len(body), took_s, trace.user_id)
         finally:
+            current.reset(trace_token)
             correlation_id.reset(token)
         start_response(status, headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
@@ -101,7 +106,9 @@ class Edge:
             ]
         return headers
 
-    def _log(self, environ: Environ, status: int, headers: Headers, size: int, took_s: float) -> None:
+    def _log(
+        self, environ: Environ, status: int, headers: Headers, size: int, took_s: float, user_id: int | None
+    ) -> None:
         path = environ.get("PATH_INFO", "")
         level = logging.ERROR if status >= 500 else logging.DEBUG if path in QUIET_PATHS else logging.INFO
         fields = {
@@ -112,6 +119,8 @@ class Edge:
             "bytes": size,
             "remote": environ.get("REMOTE_ADDR", ""),
         }
+        if user_id is not None:
+            fields["user_id"] = user_id
         cache = next((value for name, value in headers if name.lower() == "x-cache"), None)
         log.log(level, "request", extra={"fields": fields | ({"cache": cache} if cache else {})})
 
