@@ -5,6 +5,8 @@ ServiceError
     NotFound             there is no such thing
     PreconditionFailed   it was meant for another state of what is stored
     Conflict             it clashes with what is stored
+    InProgress           the same request is being worked on
+    KeyReused            its idempotency key belongs to another request
     DatabaseUnavailable  the database did not answer in time, or not at all
 """
 
@@ -57,6 +59,24 @@ class Conflict(ServiceError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class InProgress(ServiceError):
+    """A request with the same idempotency key has not come to its end."""
+
+    code = "in_progress"
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is being worked on. Please send it again.")
+
+
+class KeyReused(ServiceError):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another request: each request needs one of its own.")
 
 
 class DatabaseUnavailable(ServiceError):

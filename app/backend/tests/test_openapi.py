@@ -32,7 +32,7 @@ def test_it_knows_every_operation_with_all_its_answers(document: Any) -> None:
     }
     assert found == {
         "GET /api/users": ["200", "400", "500", "503"],
-        "POST /api/users": ["201", "400", "409", "413", "415", "500", "503"],
+        "POST /api/users": ["201", "400", "409", "413", "415", "422", "500", "503"],
         "GET /api/users/{user_id}": ["200", "304", "400", "404", "500", "503"],
         "PUT /api/users/{user_id}": ["200", "400", "404", "409", "412", "413", "415", "500", "503"],
         "PATCH /api/users/{user_id}": ["200", "400", "404", "409", "412", "413", "415", "500", "503"],

@@ -1,20 +1,25 @@
-"""Users in PostgreSQL. Every method is one statement, hence one transaction."""
+"""Users in PostgreSQL. Every method is one statement, hence one transaction, but for `create_once`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import SORTS, Listing, Page, Position, User, UserChange, UserFields
-from backend.errors import Conflict
+from backend.entities import SORTS, Listing, Page, Position, RequestKey, User, UserChange, UserFields
+from backend.errors import Conflict, InProgress
 from backend.observability.metrics import Timer
+from backend.repository import idempotency
 from backend.repository.pool import Pool, Pooled
 from backend.repository.search import beginnings, wanted
 from backend.repository.statements import Statement, run
+from backend.repository.transactions import transaction
+
+LOCK_WAIT_S = 2.0  # for a request with the same idempotency key that is under way
 
 _COLUMNS = "id, name, email, status, created_at, updated_at, version"
 
@@ -114,10 +119,28 @@ class UserRepository:
         """The new user as stored."""
         with self._lend("create") as pooled:
             try:
-                rows = run(pooled, _CREATE, (fields.name, fields.email, fields.status, beginnings(fields.name)))
+                return _insert(pooled, fields)
             except psycopg2.errors.UniqueViolation:
                 raise _email_taken() from None
-        return user_from_row(rows[0])
+
+    def create_once(self, fields: UserFields, key: RequestKey) -> tuple[User, bool]:
+        """(the user as it was created, whether an earlier request with this key did that).
+
+        Raises KeyReused where that was another request, InProgress where it takes long.
+        """
+        with self._lend("create") as pooled:
+            try:
+                with transaction(pooled, LOCK_WAIT_S):
+                    earlier = idempotency.claim(pooled, key)
+                    if earlier is not None:
+                        return _as_created(fields, *earlier), True
+                    user = _insert(pooled, fields)
+                    idempotency.settle(pooled, key, user.id)
+                    return user, False
+            except psycopg2.errors.UniqueViolation:
+                raise _email_taken() from None
+            except psycopg2.errors.LockNotAvailable:
+                raise InProgress from None
 
     def update(
         self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None
@@ -142,6 +165,24 @@ class UserRepository:
         """Returns when the database answers; waits for a free connection at most `timeout_s`."""
         with self._lend("ping", timeout_s) as pooled:
             run(pooled, _PING)
+
+
+def _insert(pooled: Pooled, fields: UserFields) -> User:
+    rows = run(pooled, _CREATE, (fields.name, fields.email, fields.status, beginnings(fields.name)))
+    return user_from_row(rows[0])
+
+
+def _as_created(fields: UserFields, user_id: int, at: datetime) -> User:
+    """The user that these fields made, as it was then: all else of a new row is its id and the moment."""
+    return User(
+        id=user_id,
+        name=fields.name,
+        email=fields.email,
+        status=fields.status,
+        created_at=at,
+        updated_at=at,
+        version=1,
+    )
 
 
 def _email_taken() -> Conflict:

@@ -10,7 +10,16 @@ from bottle import Bottle, HTTPError, HTTPResponse, response
 
 from backend import __version__
 from backend.config import Settings
-from backend.errors import Conflict, DatabaseUnavailable, FieldError, InvalidRequest, NotFound, PreconditionFailed
+from backend.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    FieldError,
+    InProgress,
+    InvalidRequest,
+    KeyReused,
+    NotFound,
+    PreconditionFailed,
+)
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
 from backend.service.users import UserService
@@ -59,6 +68,10 @@ def answer_errors(callback: Any) -> Any:
             return problem(412, error.code, str(error))
         except Conflict as error:
             return problem(409, error.code, str(error), [FieldError(error.field, error.code, str(error))])
+        except InProgress as error:
+            return problem(409, error.code, str(error), Retry_After="1")
+        except KeyReused as error:
+            return problem(422, error.code, str(error))
         except DatabaseUnavailable as error:
             log.error("database unavailable: %s", error)
             message = "The database does not answer at the moment. Please try again."

@@ -49,6 +49,11 @@ PAGE = Object(
 )
 _ETAG = {"ETag": "The version: If-None-Match and If-Match take it."}
 _READ_HEADERS = {**_ETAG, "X-Cache": "hit, or miss where the database was asked."}
+_CREATED_HEADERS = {
+    **_ETAG,
+    "Location": "The address of the user.",
+    "Idempotency-Replayed": "true where an earlier request with this key created the user.",
+}
 _IF_MATCH = {"If-Match": Parameter(Match(), "ETags of the versions that this is meant for; 412 for any other.")}
 _LIST_QUERY = {
     "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
@@ -88,9 +93,14 @@ def operations(users: UserService) -> list[Operation]:
             return HTTPResponse(status=304, headers=headers)
         return reply(user_to_json(user), ETag=etag_of(user), X_Cache=x_cache)
 
-    def create_user(body: dict[str, Any]) -> HTTPResponse:
-        user = users.create(_fields(body))
-        return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user))
+    def create_user(body: dict[str, Any], idempotency_key: str | None) -> HTTPResponse:
+        fields = _fields(body)
+        if idempotency_key is None:
+            user, earlier = users.create(fields), False
+        else:
+            user, earlier = users.create_once(fields, idempotency_key)
+        replayed = {"Idempotency_Replayed": "true"} if earlier else {}
+        return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user), **replayed)
 
     def update_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
         user = users.update(user_id, _fields(body), if_match)
@@ -122,8 +132,14 @@ def operations(users: UserService) -> list[Operation]:
             summary="A new user",
             run=create_user,
             body=FIELDS,
-            answers={201: Answer("The user.", USER, {"Location": "The address of the user.", **_ETAG})},
-            problems=(409, 503),
+            in_header={
+                "Idempotency-Key": Parameter(
+                    Text("The Idempotency-Key", 255, "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+                    "For a request that may be sent again: whatever is lost on the way, there is one user.",
+                )
+            },
+            answers={201: Answer("The user.", USER, _CREATED_HEADERS)},
+            problems=(409, 422, 503),
         ),
         Operation(
             name="getUser",

@@ -21,3 +21,14 @@ CREATE INDEX users_updated_at_idx ON users (updated_at, id);
 CREATE INDEX users_name_idx ON users (name, id);
 CREATE INDEX users_status_created_at_idx ON users (status, created_at, id);
 CREATE INDEX users_beginnings_idx ON users USING gin (beginnings) WITH (fastupdate = off);
+
+-- Requests that may be sent again, for a day: hashes, and what the first of them made.
+CREATE TABLE idempotency_keys (
+    owner       text        NOT NULL,
+    key_hash    bytea       NOT NULL,
+    fingerprint bytea       NOT NULL,
+    user_id     bigint, -- set in the same transaction; the user may be gone since
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (owner, key_hash)
+);
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
