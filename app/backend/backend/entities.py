@@ -42,6 +42,15 @@ class UserChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """What tells that a request is sent again: whose it is, the hash of the key, and the fingerprint of its content."""
+
+    owner: str
+    key_hash: bytes
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """Which users a list has, and in which order. None does not narrow it."""
 

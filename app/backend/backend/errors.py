@@ -9,6 +9,8 @@ ServiceError
     Forbidden            whoever asks may not do that
     TooManyRequests      too many tries in too short a time
     Busy                 more at once than can be done
+    InProgress           the same request is being worked on
+    KeyReused            its idempotency key belongs to another request
     DatabaseUnavailable  the database did not answer in time, or not at all
         DatabaseBusy     it is there, but something met its time limit
 """
@@ -96,6 +98,24 @@ class Busy(ServiceError):
     """The message says of what there is too much, for the log."""
 
     code = "busy"
+
+
+class InProgress(ServiceError):
+    """A request with the same idempotency key has not come to its end."""
+
+    code = "in_progress"
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is being worked on. Please send it again.")
+
+
+class KeyReused(ServiceError):
+    """The idempotency key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another request: each request needs one of its own.")
 
 
 class DatabaseUnavailable(ServiceError):

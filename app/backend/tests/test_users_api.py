@@ -228,7 +228,10 @@ def test_only_origins_of_the_list_are_let_in(start: Any) -> None:
     preflight = {"Origin": "https://admin.example.com", "Access_Control_Request_Method": "PUT"}
     allowed = api("OPTIONS", "/api/users/1", **preflight)
     assert (allowed.status, allowed.headers["Access-Control-Allow-Origin"]) == (204, "https://admin.example.com")
-    assert "PUT" in allowed.headers["Access-Control-Allow-Methods"]
+    assert {"PUT", "PATCH"} <= set(allowed.headers["Access-Control-Allow-Methods"].split(", "))
+    taken, shown = (allowed.headers[f"Access-Control-{name}-Headers"].split(", ") for name in ("Allow", "Expose"))
+    assert {"If-Match", "If-None-Match", "Idempotency-Key"} <= set(taken)
+    assert {"ETag", "Link", "Location", "X-Cache", "Idempotency-Replayed"} <= set(shown)
     assert api("GET", "/api/users", Origin="https://app.example.com").headers["Access-Control-Allow-Origin"]
     assert "Access-Control-Allow-Origin" not in api("GET", "/api/users", Origin="https://evil.example.com").headers
 

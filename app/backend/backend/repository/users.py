@@ -1,22 +1,27 @@
-"""Users in PostgreSQL. Every method is one statement, hence one transaction."""
+"""Users in PostgreSQL. Every method is one statement, hence one transaction, but for `create_once`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import SORTS, Listing, Page, Position, User, UserChange, UserFields
-from backend.errors import Conflict
+from backend.entities import SORTS, Listing, Page, Position, RequestKey, User, UserChange, UserFields
+from backend.errors import Conflict, InProgress
 from backend.observability.metrics import Timer
+from backend.repository import idempotency
 from backend.repository.access import Rows, read, write
-from backend.repository.pool import Pool
+from backend.repository.pool import Pool, Pooled
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.search import beginnings, wanted
 from backend.repository.statements import Statement, run
+from backend.repository.transactions import transaction
+
+LOCK_WAIT_S = 2.0  # for a request with the same idempotency key that is under way
 
 COLUMNS = "id, name, email, status, created_at, updated_at, version"
 
@@ -130,6 +135,22 @@ class UserRepository:
         given = (fields.name, fields.email, fields.status, beginnings(fields.name))
         return user_from_row(self._write("create", _CREATE, given)[0])
 
+    def create_once(self, fields: UserFields, key: RequestKey) -> tuple[User, bool]:
+        """(the user as it was created, whether an earlier request with this key did that).
+
+        Raises KeyReused where that was another request, InProgress where it takes long.
+        """
+        with self._timed("create"), self._pool.lend(wary=True) as pooled:
+            try:
+                with transaction(pooled, LOCK_WAIT_S):
+                    user, earlier = _claim_or_insert(pooled, fields, key)
+            except psycopg2.errors.UniqueViolation:
+                raise email_taken() from None
+            except psycopg2.errors.LockNotAvailable:
+                raise InProgress from None
+        self._replicas.wrote(user.id)
+        return user, earlier
+
     def update(
         self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None
     ) -> User | None:
@@ -148,6 +169,29 @@ class UserRepository:
         """Returns when the database answers; waits for a free connection at most `timeout_s`."""
         with self._timed("ping"), self._pool.lend(timeout_s) as pooled:
             run(pooled, _PING)
+
+
+def _claim_or_insert(pooled: Pooled, fields: UserFields, key: RequestKey) -> tuple[User, bool]:
+    earlier = idempotency.claim(pooled, key)
+    if earlier is not None:
+        return _as_created(fields, *earlier), True
+    given = (fields.name, fields.email, fields.status, beginnings(fields.name))
+    user = user_from_row(run(pooled, _CREATE, given)[0])
+    idempotency.settle(pooled, key, user.id)
+    return user, False
+
+
+def _as_created(fields: UserFields, user_id: int, at: datetime) -> User:
+    """The user that these fields made, as it was then: all else of a new row is its id and the moment."""
+    return User(
+        id=user_id,
+        name=fields.name,
+        email=fields.email,
+        status=fields.status,
+        created_at=at,
+        updated_at=at,
+        version=1,
+    )
 
 
 def email_taken() -> Conflict:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import hmac
+import json
 from collections.abc import Sequence
 from typing import Protocol
 
-from backend.entities import Listing, Page, Position, User, UserChange, UserFields
+from backend.entities import Listing, Page, Position, RequestKey, User, UserChange, UserFields
 from backend.errors import NotFound, PreconditionFailed, ServiceError
 from backend.observability.instruments import Instruments
 from backend.observability.tracing import about_user, traced
@@ -21,8 +25,21 @@ class Cache(Protocol):
     def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None: ...
 
 
+def request_key(owner: str, key: str, fields: UserFields) -> RequestKey:
+    """What is kept of a request that may be sent again.
+
+    Without the key, which only the client has, the fingerprint confirms no guess at what was sent.
+    """
+    content = json.dumps(dataclasses.astuple(fields)).encode()
+    return RequestKey(
+        owner=owner,
+        key_hash=hashlib.sha256(key.encode()).digest(),
+        fingerprint=hmac.digest(key.encode(), content, "sha256"),
+    )
+
+
 class UserService:
-    """Methods raise NotFound, PreconditionFailed, Conflict and DatabaseUnavailable."""
+    """Methods raise the errors of `backend.errors`."""
 
     def __init__(self, repository: UserRepository, cache: Cache, sessions: Sessions, instruments: Instruments) -> None:
         self._repository = repository
@@ -55,6 +72,14 @@ class UserService:
         about_user(user.id)
         self._instruments.users_created.add()
         return user
+
+    @traced("UserService.create_once")
+    def create_once(self, fields: UserFields, key: str, owner: str = "") -> tuple[User, bool]:
+        """(the user as it was created, whether an earlier request of `owner` with this key did that)."""
+        user, earlier = self._repository.create_once(fields, request_key(owner, key, fields))
+        if not earlier:
+            self._instruments.users_created.add()
+        return user, earlier
 
     @traced("UserService.update")
     def update(self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None) -> User:

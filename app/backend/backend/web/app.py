@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from bottle import Bottle, HTTPError, HTTPResponse, response
 
 from backend import __version__
 from backend.config import Settings
-from backend.errors import (
-    Busy,
-    Conflict,
-    DatabaseBusy,
-    DatabaseUnavailable,
-    FieldError,
-    Forbidden,
-    InvalidRequest,
-    NotFound,
-    PreconditionFailed,
-    TooManyRequests,
-    Unauthorized,
-)
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
 from backend.observability.tracing import Tracer
@@ -33,6 +19,7 @@ from backend.web import openapi
 from backend.web import users as user_routes
 from backend.web.access import PUBLIC, Cookies, Gate
 from backend.web.edge import Edge
+from backend.web.failures import answer_errors
 from backend.web.json import problem, reply
 from backend.web.operations import Answer as Described
 from backend.web.operations import Operation, add
@@ -59,46 +46,6 @@ _HTTP_ERRORS = {
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take that method."),
 }
-
-
-def answer_errors(callback: Any) -> Any:
-    """A Bottle plugin: turns what the layers below raise into answers."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return callback(*args, **kwargs)
-        except InvalidRequest as error:
-            return problem(400, error.code, error.errors[0].message, error.errors)
-        except Unauthorized as error:
-            return problem(401, error.code, str(error), WWW_Authenticate="Bearer")
-        except Forbidden as error:
-            return problem(403, error.code, str(error))
-        except TooManyRequests as error:
-            return problem(429, error.code, str(error), Retry_After=str(error.retry_after_s))
-        except Busy as error:
-            log.warning("busy: %s", error)
-            return problem(503, error.code, "There is too much to do at the moment. Please try again.", Retry_After="2")
-        except NotFound as error:
-            return problem(404, error.code, str(error))
-        except PreconditionFailed as error:
-            return problem(412, error.code, str(error))
-        except Conflict as error:
-            return problem(409, error.code, str(error), [FieldError(error.field, error.code, str(error))])
-        except DatabaseBusy as error:
-            log.error("database busy: %s", error)
-            message = "The database has too much to do at the moment. Please try again."
-            return problem(503, error.code, message, Retry_After="1")
-        except DatabaseUnavailable as error:
-            log.error("database unavailable: %s", error)
-            message = "The database does not answer at the moment. Please try again."
-            return problem(503, error.code, message, Retry_After="2")
-        except HTTPResponse:
-            raise
-        except Exception:
-            log.exception("unhandled error")
-            return problem(500, "internal_error", "Something went wrong on our side.")
-
-    return call
 
 
 def new_app() -> Bottle:

@@ -22,6 +22,9 @@ Headers = list[tuple[str, str]]
 
 COMPRESS_FROM_BYTES = 1000
 _NO_BODY = (204, 304)
+# What pages of other origins may read and send.
+_EXPOSED = f"X-Cache, Location, ETag, Link, Idempotency-Replayed, {CORRELATION_HEADER}"
+_TAKEN = f"Content-Type, If-Match, If-None-Match, Idempotency-Key, {CORRELATION_HEADER}"
 
 
 class Edge:
@@ -97,11 +100,11 @@ class Edge:
         if not origin or (origin not in self._cors_origins and "*" not in self._cors_origins):
             return [("Vary", "Origin")]
         headers = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
-        headers.append(("Access-Control-Expose-Headers", f"X-Cache, Location, ETag, Link, {CORRELATION_HEADER}"))
+        headers.append(("Access-Control-Expose-Headers", _EXPOSED))
         if self._is_preflight(environ):
             headers += [
                 ("Access-Control-Allow-Methods", "GET, POST, PUT, PATCH, DELETE"),
-                ("Access-Control-Allow-Headers", f"Content-Type, If-Match, If-None-Match, {CORRELATION_HEADER}"),
+                ("Access-Control-Allow-Headers", _TAKEN),
                 ("Access-Control-Max-Age", "600"),
             ]
         return headers

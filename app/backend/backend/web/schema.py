@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from backend.errors import FieldError
@@ -179,7 +179,7 @@ class Moment:
         except ValueError:
             said = f"{self.what} must be a moment like 2026-01-31T00:00:00Z (in an address, + is written %2B)."
             errors.append(FieldError(name, "not_a_moment", said))
-            return datetime.now(UTC)
+            return datetime.min
 
 
 @dataclass(frozen=True, slots=True)

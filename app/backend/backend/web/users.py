@@ -9,7 +9,7 @@ from bottle import HTTPResponse
 
 from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserChange, UserFields
 from backend.service.users import UserService
-from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS
+from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS, caller
 from backend.web.cursors import cursor_text, links, position_in
 from backend.web.etags import Match, NoneMatch, etag_of
 from backend.web.json import MERGE_PATCH_TYPE, page_to_json, reply, user_to_json
@@ -50,6 +50,11 @@ PAGE = Object(
 )
 _ETAG = {"ETag": "The version: If-None-Match and If-Match take it."}
 _READ_HEADERS = {**_ETAG, "X-Cache": "hit, or miss where the database was asked."}
+_CREATED_HEADERS = {
+    **_ETAG,
+    "Location": "The address of the user.",
+    "Idempotency-Replayed": "true where an earlier request with this key created the user.",
+}
 _IF_MATCH = {"If-Match": Parameter(Match(), "ETags of the versions that this is meant for; 412 for any other.")}
 _LIST_QUERY = {
     "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
@@ -89,9 +94,14 @@ def operations(users: UserService) -> list[Operation]:
             return HTTPResponse(status=304, headers=headers)
         return reply(user_to_json(user), ETag=etag_of(user), X_Cache=x_cache)
 
-    def create_user(body: dict[str, Any]) -> HTTPResponse:
-        user = users.create(_fields(body))
-        return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user))
+    def create_user(body: dict[str, Any], idempotency_key: str | None) -> HTTPResponse:
+        fields = _fields(body)
+        if idempotency_key is None:
+            user, earlier = users.create(fields), False
+        else:
+            user, earlier = users.create_once(fields, idempotency_key, str(caller().user_id or ""))
+        replayed = {"Idempotency_Replayed": "true"} if earlier else {}
+        return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user), **replayed)
 
     def update_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
         user = users.update(user_id, _fields(body), if_match)
@@ -125,8 +135,14 @@ def operations(users: UserService) -> list[Operation]:
             run=create_user,
             access=ADMINS,
             body=FIELDS,
-            answers={201: Answer("The user.", USER, {"Location": "The address of the user.", **_ETAG})},
-            problems=(409, 503),
+            in_header={
+                "Idempotency-Key": Parameter(
+                    Text("The Idempotency-Key", 255, "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+                    "For a request that may be sent again: whatever is lost on the way, there is one user.",
+                )
+            },
+            answers={201: Answer("The user.", USER, _CREATED_HEADERS)},
+            problems=(409, 422, 503),
         ),
         Operation(
             name="getUser",

@@ -1,3 +1,4 @@
+DROP TABLE idempotency_keys;
 ALTER TABLE users DROP COLUMN beginnings;
 DROP INDEX users_status_created_at_idx;
 DROP INDEX users_name_idx;
