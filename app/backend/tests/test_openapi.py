@@ -31,13 +31,13 @@ def test_it_knows_every_operation_with_all_its_answers(document: Any) -> None:
         for method, operation in methods.items()
     }
     assert found == {
-        "GET /api/users": ["200", "400", "500", "503"],
-        "POST /api/users": ["201", "400", "409", "413", "500", "503"],
-        "GET /api/users/{user_id}": ["200", "404", "500", "503"],
-        "PUT /api/users/{user_id}": ["200", "400", "404", "409", "413", "500", "503"],
-        "DELETE /api/users/{user_id}": ["204", "404", "500", "503"],
-        "GET /api/settings": ["200", "500"],
-        "GET /actuator/health": ["200", "500", "503"],
+        "GET /api/users": ["200", "400", "414", "500", "503"],
+        "POST /api/users": ["201", "400", "408", "409", "413", "414", "500", "503"],
+        "GET /api/users/{user_id}": ["200", "404", "414", "500", "503"],
+        "PUT /api/users/{user_id}": ["200", "400", "404", "408", "409", "413", "414", "500", "503"],
+        "DELETE /api/users/{user_id}": ["204", "404", "414", "500", "503"],
+        "GET /api/settings": ["200", "414", "500"],
+        "GET /actuator/health": ["200", "414", "500", "503"],
     }
 
 

@@ -17,9 +17,11 @@ from backend.web import openapi
 from backend.web import users as user_routes
 from backend.web.edge import Edge
 from backend.web.json import problem, reply
+from backend.web.limits import Refused
 from backend.web.operations import Answer as Described
 from backend.web.operations import Operation, add
 from backend.web.schema import Object, Shown
+from backend.web.security_headers import PAGE_POLICY, POLICY
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ def answer_errors(callback: Any) -> Any:
             log.error("database unavailable: %s", error)
             message = "The database does not answer at the moment. Please try again."
             return problem(503, error.code, message, Retry_After="2")
+        except Refused as refused:
+            return refused.answer()
         except HTTPResponse:
             raise
         except Exception:
@@ -109,13 +113,13 @@ def service_app(settings: Settings, users: UserService, health: Health, instrume
 
     @app.get("/api/docs")
     def show_page() -> HTTPResponse:
-        return HTTPResponse(page, 200, {"Content-Type": "text/html; charset=utf-8"})
+        return HTTPResponse(page, 200, {"Content-Type": "text/html; charset=utf-8", POLICY: PAGE_POLICY})
 
     @app.get("/api/docs.css")
     def show_style() -> HTTPResponse:
         return HTTPResponse(openapi.STYLE.encode(), 200, {"Content-Type": "text/css; charset=utf-8"})
 
-    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments)
+    return Edge(app, settings, instruments)
 
 
 def _general(settings: Settings, health: Health) -> list[Operation]:

@@ -44,18 +44,18 @@ class Operation:
     in_path: Mapping[str, Parameter] = field(default_factory=dict)
     in_query: Mapping[str, Parameter] = field(default_factory=dict)
     body: Object | None = None
-    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 413 for a body, 500
+    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 414, 500; for a body 408, 413, 503
 
     @property
     def all_problems(self) -> list[int]:
         """The statuses of every problem document that it may answer with."""
-        found = {*self.problems, 500}
-        if self.in_query or self.body:
+        found = {*self.problems, 414, 500}
+        if self.in_query:
             found.add(400)
         if self.in_path:
             found.add(404)
         if self.body:
-            found.add(413)
+            found |= {400, 408, 413, 503}
         return sorted(found)
 
 
