@@ -26,7 +26,7 @@ from backend.web.compression import (
 )
 from backend.web.cors import Cors, is_preflight
 from backend.web.json import DEPTH_KEY
-from backend.web.limits import Bodies, Refused, body_length, check_target
+from backend.web.limits import Bodies, Refused, body_length, check_line
 from backend.web.proxies import Client, Proxies
 
 log = logging.getLogger("backend.requests")
@@ -83,7 +83,7 @@ class Edge:
         if is_preflight(environ):
             return "204 No Content", [], b""
         try:
-            check_target(environ)
+            check_line(environ)
             has_body = body_length(environ) != 0
             environ["wsgi.input"] = io.BytesIO(self._bodies.read(environ) if has_body else b"")
             environ[DEPTH_KEY] = self._max_json_depth

@@ -38,8 +38,11 @@ class Refused(Exception):
         return problem(self._status, self._code, self._message, [error], **self._headers)
 
 
-def check_target(environ: Mapping[str, Any]) -> None:
-    """Raises Refused where path and query are too long."""
+def check_line(environ: Mapping[str, Any]) -> None:
+    """Raises Refused for a request line that is not taken."""
+    if not environ["REQUEST_METHOD"].isupper():
+        # Bottle would take "get" for GET; who decides by the method would not.
+        raise Refused(400, "bad_method", "Methods are written in capitals.")
     if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > MAX_TARGET:
         raise Refused(414, "target_too_long", f"Path and query must have at most {MAX_TARGET} characters.")
 
