@@ -41,7 +41,7 @@ def test_an_address_longer_than_eight_kilobytes_is_refused(port: int) -> None:
 
 def test_http2_without_tls_is_not_spoken(port: int) -> None:
     answer = exchange(port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", quiet_s=2)
-    assert status(answer) in (0, 400, 505)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
 @pytest.mark.parametrize("framing", [LENGTH, CHUNKED + b"1\r\n{\r\n"])
