@@ -7,11 +7,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from backend.keys import Key, keys_from_json
 
+Network = IPv4Network | IPv6Network
 T = TypeVar("T")
 D = TypeVar("D")
 
@@ -19,6 +21,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SIZE = re.compile(r"(\d+)\s*([KMG]?)(I?)B?", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 _SIZE_POWERS = {"": 0, "K": 1, "M": 2, "G": 3}
 
 
@@ -100,10 +103,20 @@ class Settings:
     log_level: str = "INFO"
     new_ui: bool = False
     max_upload_bytes: int = 10_000_000
+    max_json_depth: int = 32
+    body_timeout_s: float = 10.0
+    keep_alive_s: float = 75.0
     cors_origins: tuple[str, ...] = ()
+    hsts: bool = False
+    trusted_proxies: tuple[Network, ...] = ()
     drain_s: float = 5.0
     shutdown_timeout_s: float = 20.0
     build: str = "unknown"
+
+    @property
+    def bodies_at_once(self) -> int:
+        """How many threads may wait for bodies: the others are for requests without one."""
+        return max(1, self.http_threads * 3 // 4)
 
     def secrets(self) -> list[str]:
         """The values that no log line may hold."""
@@ -141,6 +154,18 @@ def _parse_bool(text: str) -> bool:
     if value not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
         raise ValueError(text)
     return value in ("true", "1", "yes", "on")
+
+
+def _parse_origins(text: str) -> tuple[str, ...]:
+    """Origins as browsers write them, or "*" alone: who may send credentials is named."""
+    origins = tuple(origin for part in text.split(",") if (origin := part.strip()))
+    if origins != ("*",) and not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError(text)
+    return origins
+
+
+def _parse_networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _log_level(text: str) -> str:
@@ -357,7 +382,14 @@ def settings_from_env(environ: Mapping[str, str]) -> Settings:
         log_level=read.choice("LOG_LEVEL", "INFO", LOG_LEVELS, _log_level),
         new_ui=read.boolean("FEATURE_FLAG_NEW_UI", False),
         max_upload_bytes=read.parsed("MAX_UPLOAD_SIZE", 10_000_000, parse_size, 'a size such as "10MB" or "512Ki"'),
-        cors_origins=tuple(origin.strip() for origin in read.text("CORS_ORIGINS").split(",") if origin.strip()),
+        max_json_depth=read.whole("MAX_JSON_DEPTH", 32, 1, 500),
+        body_timeout_s=read.seconds("REQUEST_BODY_TIMEOUT", 10.0, 0.1),
+        keep_alive_s=read.seconds("KEEP_ALIVE_TIMEOUT", 75.0, 1.0),
+        cors_origins=read.parsed(
+            "CORS_ORIGINS", (), _parse_origins, 'origins such as "https://app.example.com", or "*"'
+        ),
+        hsts=read.boolean("HSTS", False),
+        trusted_proxies=read.parsed("TRUSTED_PROXIES", (), _parse_networks, 'networks such as "10.0.0.0/16, ::1"'),
         drain_s=read.seconds("SHUTDOWN_DRAIN", 5.0),
         shutdown_timeout_s=read.seconds("SHUTDOWN_TIMEOUT", 20.0, 1.0),
         build=read.text("APP_BUILD", "unknown"),

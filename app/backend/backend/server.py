@@ -16,7 +16,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
@@ -26,6 +27,9 @@ from backend.management import serve_in_background
 from backend.observability.logs import configure, log_config
 
 log = logging.getLogger(__name__)
+
+# A request line and its headers, which are at most 100; more of either is 431 before any thread hears of it.
+MAX_HEAD_BYTES = 16 * 1024
 
 
 class DrainingServer(MPServer):
@@ -85,7 +89,14 @@ def serve(settings: Settings) -> None:
         workers=1,
         blocking_threads=settings.http_threads,
         blocking_threads_idle_timeout=60,
-        backpressure=1024,
+        # Connections, idle ones included; who opens more waits. Each takes a few KB, and no thread.
+        backpressure=4096,
+        # HTTP/2 without TLS would be a second way in, with limits of its own.
+        http=HTTPModes.http1,
+        websockets=False,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=round(settings.keep_alive_s * 1000), max_buffer_size=MAX_HEAD_BYTES
+        ),
         # Below that it warns of more threads than cores, which is right for threads that wait for a database.
         log_level=LogLevels.error,
         log_dictconfig=log_config(settings.log_level, settings.secrets()),

@@ -30,6 +30,8 @@ def test_the_defaults_are_the_documented_figures() -> None:
     assert (database.statement_timeout_s, database.lock_timeout_s, database.leak_threshold_s) == (10, 5, 30)
     assert (settings.app_port, settings.management_port, settings.http_threads) == (8080, 9090, 8)
     assert (settings.log_level, settings.new_ui, settings.redis) == ("INFO", False, None)
+    assert (settings.max_json_depth, settings.body_timeout_s, settings.keep_alive_s) == (32, 10, 75)
+    assert (settings.cors_origins, settings.hsts, settings.trusted_proxies) == ((), False, ())
 
 
 def test_every_variable_reaches_its_setting() -> None:
@@ -64,7 +66,12 @@ def test_every_variable_reaches_its_setting() -> None:
             "LOG_LEVEL": "warn",
             "FEATURE_FLAG_NEW_UI": "TRUE",
             "MAX_UPLOAD_SIZE": "2Mi",
+            "MAX_JSON_DEPTH": "9",
+            "REQUEST_BODY_TIMEOUT": "3.5",
+            "KEEP_ALIVE_TIMEOUT": "130",
             "CORS_ORIGINS": "https://a.example, https://b.example",
+            "HSTS": "true",
+            "TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32, 192.0.2.7",
             "SHUTDOWN_DRAIN": "1",
             "SHUTDOWN_TIMEOUT": "9",
             "APP_BUILD": "abc123",
@@ -83,7 +90,10 @@ def test_every_variable_reaches_its_setting() -> None:
     assert (settings.bind_address, settings.app_port, settings.management_port) == ("127.0.0.1", 8000, 9000)
     assert (settings.http_threads, settings.log_level, settings.new_ui) == (4, "WARNING", True)
     assert (settings.max_upload_bytes, settings.build) == (2097152, "abc123")
+    assert (settings.max_json_depth, settings.body_timeout_s, settings.keep_alive_s) == (9, 3.5, 130)
     assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.hsts is True
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]
     assert (settings.drain_s, settings.shutdown_timeout_s) == (1, 9)
     assert (settings.auth.required, settings.auth.secure_cookies) == (True, False)
     assert [(key.kid, key.secret, key.signs_from) for key in settings.auth.keys] == [
@@ -117,10 +127,22 @@ def test_everything_that_is_wrong_is_named_in_one_message() -> None:
         ("DATABASE_REPLICA_HOSTS", "db-2:0", 'a list such as "db-2, db-3:5433"'),
         ("DATABASE_REPLICA_HOSTS", "db-2,,db-3", 'a list such as "db-2, db-3:5433"'),
         ("DATABASE_REPLICA_HOSTS", "user@db-2", 'a list such as "db-2, db-3:5433"'),
+        ("MAX_JSON_DEPTH", "0", "a whole number from 1 to 500"),
+        ("CORS_ORIGINS", "https://a.example, null", 'origins such as "https://app.example.com", or "*"'),
+        ("CORS_ORIGINS", "https://a.example, *", 'origins such as "https://app.example.com", or "*"'),
+        ("CORS_ORIGINS", "https://a.example/", 'origins such as "https://app.example.com", or "*"'),
+        ("CORS_ORIGINS", "https://*.example", 'origins such as "https://app.example.com", or "*"'),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", 'networks such as "10.0.0.0/16, ::1"'),
+        ("TRUSTED_PROXIES", "proxy.internal", 'networks such as "10.0.0.0/16, ::1"'),
     ],
 )
 def test_a_wrong_value_is_shown_with_what_was_wanted(name: str, value: str, wanted: str) -> None:
     assert problems(**{name: value}) == [f"{name} is {value!r}, not {wanted}"]
+
+
+def test_most_threads_but_never_all_of_several_may_wait_for_bodies() -> None:
+    found = [settings_from_env(LEAST | {"HTTP_THREADS": threads}).bodies_at_once for threads in ("1", "2", "8")]
+    assert found == [1, 1, 6]
 
 
 def test_a_port_that_kubernetes_made_of_a_service_is_explained() -> None:

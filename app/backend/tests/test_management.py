@@ -56,7 +56,7 @@ def test_a_loggers_level_is_changed_while_the_service_runs(start: Any) -> None:
         ("backend", {}, 400, "not_a_choice"),
         ("backend", b"{", 400, "not_json"),
         ("backend", b"", 400, "not_json"),
-        ("backend", b'{"configuredLevel": "' + b"x" * 20_000 + b'"}', 400, "not_json"),
+        ("backend", b'{"configuredLevel": "' + b"x" * 20_000 + b'"}', 413, "too_large"),
         ("ROOT", {"configuredLevel": None}, 400, "required"),
     ],
 )

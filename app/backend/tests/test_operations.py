@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from backend.config import settings_from_env
 from backend.management import serve_in_background
 from backend.observability.instruments import Instruments
 from backend.observability.metrics import to_prometheus
@@ -21,6 +22,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.backend.tests.conftest import Api
 from app.backend.tests.contract import Contract
+from app.backend.tests.test_config import LEAST
 
 SAID = Object("Said", {"words": Shown({"type": "array", "items": {"type": "string"}})})
 
@@ -54,7 +56,7 @@ def greetings(instruments: Instruments) -> Iterator[Api]:
     """A service with that one operation, each answer held against its document."""
     cookies = Cookies(secure=False)
     app = operations_app([GREETING], Gate(None, cookies, required=True), cookies)
-    edge = Edge(app, 1000, (), instruments, Tracer(0, 1, None))
+    edge = Edge(app, settings_from_env(LEAST), instruments, Tracer(0, 1, None))
     server = serve_in_background(edge, "127.0.0.1", 0, 0.02)
     document = Api(server.server_port)("GET", "/api/openapi.json").json
     yield Api(server.server_port, Contract(document))
@@ -91,7 +93,7 @@ def test_the_document_tells_of_its_parameters_and_answers(greetings: Any) -> Non
         ("tone", "query", False),
         ("Accept-Mood", "header", False),
     ]
-    assert list(operation["responses"]) == ["200", "400", "404", "500"]
+    assert list(operation["responses"]) == ["200", "400", "404", "414", "500"]
     assert "Accept-Mood" in greetings("GET", "/api/docs").content.decode()
 
 

@@ -24,6 +24,7 @@ from backend.web.json import problem, reply
 from backend.web.operations import Answer as Described
 from backend.web.operations import Operation, add
 from backend.web.schema import Object, Shown
+from backend.web.security_headers import PAGE_POLICY, POLICY
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def service_app(
     if auth is not None:
         operations += auth_routes.operations(auth, users, gate, cookies)
     app = operations_app(operations, gate, cookies)
-    return Edge(app, settings.max_upload_bytes, settings.cors_origins, instruments, tracer)
+    return Edge(app, settings, instruments, tracer)
 
 
 def operations_app(operations: Sequence[Operation], gate: Gate, cookies: Cookies) -> Bottle:
@@ -105,7 +106,7 @@ def operations_app(operations: Sequence[Operation], gate: Gate, cookies: Cookies
 
     @app.get("/api/docs")
     def show_page() -> HTTPResponse:
-        return HTTPResponse(page, 200, {"Content-Type": "text/html; charset=utf-8"})
+        return HTTPResponse(page, 200, {"Content-Type": "text/html; charset=utf-8", POLICY: PAGE_POLICY})
 
     @app.get("/api/docs.css")
     def show_style() -> HTTPResponse:

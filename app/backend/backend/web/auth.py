@@ -12,6 +12,7 @@ from backend.service.auth import AuthService, Issued
 from backend.service.tokens import ACCESS_TTL_S, REFRESH_TTL_S
 from backend.service.users import UserService
 from backend.web.access import ADMINS, PUBLIC, SIGNED_IN, Cookies, Gate, caller
+from backend.web.compression import SECRET
 from backend.web.json import reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter
 from backend.web.schema import ID_MAX, Choice, Email, Flag, Kind, Object, Password, Shown, Text, Whole
@@ -54,8 +55,8 @@ def _answer(issued: Issued, cookies: Cookies | None) -> HTTPResponse:
         "csrf_token": issued.csrf,
     }
     if cookies is None:
-        return reply(body | {"access_token": issued.access, "refresh_token": issued.refresh})
-    answer = reply(body)
+        return reply(body | {"access_token": issued.access, "refresh_token": issued.refresh}, Cache_Control=SECRET)
+    answer = reply(body, Cache_Control=SECRET)
     cookies.set(answer, issued)
     return answer
 

@@ -25,6 +25,7 @@ from backend.errors import (
     Unauthorized,
 )
 from backend.web.json import problem
+from backend.web.limits import Refused
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ def answer_errors(callback: Callable[..., Any]) -> Callable[..., Any]:
             return callback(*args, **kwargs)
         except ServiceError as error:
             return answer_to(error)
+        except Refused as refused:
+            return refused.answer()
         except HTTPResponse:
             raise
         except Exception:

@@ -15,6 +15,9 @@ from backend.observability.logs import correlation_id
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"  # RFC 7396
+MAX_DEPTH = 32
+# Where the edge leaves how deep a body may be nested.
+DEPTH_KEY = "capstan.max_json_depth"
 
 
 def reply(body: object, status: int = 200, **headers: str) -> HTTPResponse:
@@ -51,15 +54,40 @@ def media_type() -> str:
 def read_json() -> Any:
     """The decoded body of the current request. Raises InvalidRequest."""
     # Straight from the edge, which has read and measured it: Bottle would spool long bodies to a file.
-    return json_from(request.environ["wsgi.input"].read())
+    return json_from(request.environ["wsgi.input"].read(), request.environ.get(DEPTH_KEY, MAX_DEPTH))
 
 
-def json_from(content: bytes) -> Any:
+def json_from(content: bytes, max_depth: int = MAX_DEPTH) -> Any:
     """What a body holds. Raises InvalidRequest."""
     try:
-        return json.loads(content, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        found = json.loads(content, parse_constant=_refuse)
+    except ValueError:
         raise InvalidRequest([FieldError("", "not_json", "The body is not valid JSON.")]) from None
+    except RecursionError:
+        raise _too_deep(max_depth) from None
+    # Few brackets cannot be nested deeply, whatever they are: nearly every body ends here.
+    if content.count(b"[") + content.count(b"{") > max_depth and is_deeper(found, max_depth):
+        raise _too_deep(max_depth)
+    return found
+
+
+def is_deeper(value: Any, max_depth: int) -> bool:
+    """Whether lists and objects are nested more than `max_depth` deep. Goes level by level: no recursion to exhaust."""
+    level = [value] if isinstance(value, (list, dict)) else []
+    for _ in range(max_depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (list, dict))
+        ]
+        if not level:
+            return False
+    return bool(level)
+
+
+def _too_deep(max_depth: int) -> InvalidRequest:
+    return InvalidRequest([FieldError("", "too_deep", f"The body must be nested at most {max_depth} deep.")])
 
 
 def _refuse(constant: str) -> None:

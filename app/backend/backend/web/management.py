@@ -14,8 +14,8 @@ from backend.observability.health import Health
 from backend.observability.instruments import Instruments
 from backend.observability.metrics import Meter, Tags, Timed, to_prometheus
 from backend.web.app import health_reply, new_app
-from backend.web.edge import read_body
 from backend.web.json import json_from, reply
+from backend.web.limits import read_body
 
 PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LINKS = ("health", "health/liveness", "health/readiness", "info", "loggers", "metrics", "prometheus")
@@ -164,8 +164,8 @@ def _logger(name: str) -> logging.Logger:
 
 
 def _configured_level() -> str | None:
-    """The level in the body of the current request; None resets it. Raises InvalidRequest."""
-    body = json_from(read_body(request.environ, _MAX_BODY) or b"")
+    """The level in the body of the current request; None resets it. Raises InvalidRequest, Refused."""
+    body = json_from(read_body(request.environ, _MAX_BODY))
     level = body.get("configuredLevel", "") if isinstance(body, dict) else ""
     if level is not None and level not in _LEVELS:
         message = f"configuredLevel must be one of {', '.join(_LEVELS)}, or null to inherit."

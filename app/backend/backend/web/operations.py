@@ -52,20 +52,20 @@ class Operation:
     in_header: Mapping[str, Parameter] = field(default_factory=dict)
     body: Object | None = None
     body_type: str = JSON_TYPE
-    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 401 and 403, 413 and 415 for a body, 500
+    problems: tuple[int, ...] = ()  # beyond 400 for what is given, 401 and 403, 414, 500; for a body 408, 413, 415, 503
 
     @property
     def all_problems(self) -> list[int]:
         """The statuses of every problem document that it may answer with."""
-        found = {*self.problems, 500}
-        if self.in_query or self.in_header or self.body:
+        found = {*self.problems, 414, 500}
+        if self.in_query or self.in_header:
             found.add(400)
         if not self.access.public:
             found |= {401, 403}
         if self.in_path:
             found.add(404)
         if self.body:
-            found |= {413, 415}
+            found |= {400, 408, 413, 415, 503}
         return sorted(found)
 
 
