@@ -11,6 +11,7 @@ from bottle import Bottle
 
 from backend import __version__
 from backend.cache.link import Link
+from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.throttle import LocalThrottle, RedisThrottle
 from backend.cache.users import USERS
@@ -24,11 +25,13 @@ from backend.migrations.scripts import SQL_FOLDER, MigrationError, scripts_in
 from backend.observability.health import Health
 from backend.observability.instruments import Instruments
 from backend.observability.otlp import Exporter
+from backend.observability.request_lines import RequestLines
 from backend.observability.tracing import Tracer
 from backend.repository.accounts import AccountRepository
 from backend.repository.pool import Pool, together
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
+from backend.service.admission import Admission
 from backend.service.auth import AuthService
 from backend.service.sessions import Sessions
 from backend.service.tokens import Tokens
@@ -49,9 +52,11 @@ class Backend:
     replicas: Replicas
     link: Link | None
     exporter: Exporter | None
+    lines: RequestLines
 
     def close(self) -> None:
-        """Sends the last traces, and closes all connections."""
+        """Writes the last lines, sends the last traces, and closes all connections."""
+        self.lines.close()
         if self.exporter is not None:
             self.exporter.close()
         self.pool.close()
@@ -81,16 +86,22 @@ def assemble(settings: Settings) -> Backend:
     ping_cache = link.ping if link else None
     health = Health(repository.ping, ping_cache, database_details, _pending_migrations(pool))
     users = UserService(repository, cache_of(USERS, link, instruments), sessions, instruments)
-    auth = None
+    auth = tokens = None
     if settings.auth.keys:
         throttle = RedisThrottle(link) if link else LocalThrottle()
-        auth = AuthService(accounts, sessions, Tokens(KeyRing(settings.auth.keys)), throttle, instruments)
+        tokens = Tokens(KeyRing(settings.auth.keys))
+        auth = AuthService(accounts, sessions, tokens, throttle, instruments, users.created)
+    admission = Admission(tokens, sessions, Rates(link), settings.rates, link, instruments)
     pool.start()
     replicas.start()
     exporter = _exporter(settings.tracing, instruments)
     tracer = Tracer(settings.tracing.share, settings.tracing.slow_s, exporter.keep if exporter else None)
-    service = service_app(settings, users, auth, health, instruments, tracer)
-    return Backend(service, management_app(settings, health, instruments), health, pool, replicas, link, exporter)
+    lines = RequestLines(settings.secrets())
+    lines.start()
+    service = service_app(settings, users, auth, admission, health, instruments, tracer, lines)
+    return Backend(
+        service, management_app(settings, health, instruments), health, pool, replicas, link, exporter, lines
+    )
 
 
 def cache_of(form: Form[R], link: Link | None, instruments: Instruments) -> VersionedCache[R] | NoCache[R]:

@@ -89,12 +89,21 @@ class Tracing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimits:
+    """Requests a minute: of a caller for each kind, of an address that a trusted proxy names. 0: any number."""
+
+    user: int = 100
+    address: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the service can be told. `redis` is None where no cache is configured."""
 
     database: Database
     redis: Redis | None
     auth: Auth
+    rates: RateLimits
     tracing: Tracing = Tracing()
     bind_address: str = "0.0.0.0"
     app_port: int = 8080
@@ -374,6 +383,9 @@ def settings_from_env(environ: Mapping[str, str]) -> Settings:
         database=_database(read),
         redis=_redis(read),
         auth=_auth(read),
+        rates=RateLimits(
+            user=read.whole("RATE_LIMIT_USER", 100, 0, 10**9), address=read.whole("RATE_LIMIT_IP", 1000, 0, 10**9)
+        ),
         tracing=_tracing(read),
         bind_address=read.text("BIND_ADDRESS", "0.0.0.0"),
         app_port=read.whole("APP_PORT", 8080, 1, 65535),

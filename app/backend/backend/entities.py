@@ -24,6 +24,15 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserCopy:
+    """A user as clients get it: JSON, ready to be sent."""
+
+    id: int
+    version: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserFields:
     """What a client decides about a user, already validated."""
 
@@ -107,7 +116,6 @@ class Caller:
     user_id: int | None
     role: str
     login: str = ""
-    by_cookie: bool = False
 
 
 ANONYMOUS = Caller(user_id=None, role="")

@@ -90,7 +90,7 @@ def serve(settings: Settings) -> None:
         blocking_threads=settings.http_threads,
         blocking_threads_idle_timeout=60,
         # Connections, idle ones included; who opens more waits. Each takes a few KB, and no thread.
-        backpressure=4096,
+        backpressure=16_384,
         # HTTP/2 without TLS would be a second way in, with limits of its own.
         http=HTTPModes.http1,
         websockets=False,

@@ -111,6 +111,8 @@ def environment(database: Database, redis_server: RedisServer) -> dict[str, str]
         "AUTH_REQUIRED": "false",
         "AUTH_KEYS": AUTH_KEYS,
         "AUTH_COOKIE_SECURE": "false",
+        "RATE_LIMIT_USER": "0",
+        "RATE_LIMIT_IP": "0",
         "BIND_ADDRESS": "127.0.0.1",
         "APP_PORT": str(free_port()),
         "MANAGEMENT_PORT": str(free_port()),

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from backend.cache.link import Link
+from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.users import USERS
-from backend.cache.versioned import VersionedCache
-from backend.config import Redis
+from backend.cache.versioned import NoCache, VersionedCache
+from backend.config import RateLimits, Redis
 from backend.observability.instruments import Instruments
 from backend.repository.accounts import AccountRepository
 from backend.repository.pool import Pool
 from backend.repository.users import UserRepository
+from backend.service.admission import Admission
 from backend.service.sessions import Sessions
 from backend.service.users import UserService
 
@@ -27,6 +29,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def open_admission() -> Admission:
+    """Lets everybody in: there are no tokens, no limits and no Redis."""
+    nowhere: Any = None
+    sessions = Sessions(nowhere, NoCache())
+    return Admission(None, sessions, Rates(None), RateLimits(user=0, address=0), None, Instruments())
 
 
 def wire_settings(server: Any) -> Redis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -158,7 +159,7 @@ def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(databas
     service.delete(gone.id)
     connection.cut = False
     now[0] += 60
-    assert service.get(user.id)[0].name == "Ada King"
+    assert json.loads(service.get(user.id)[0].body)["name"] == "Ada King"
     assert service.get(user.id)[1] is True
     with pytest.raises(NotFound):
         service.get(gone.id)

@@ -11,11 +11,13 @@ import pytest
 import urllib3
 from backend.config import settings_from_env
 from backend.observability.instruments import Instruments
+from backend.observability.request_lines import RequestLines, shown_path
 from backend.observability.tracing import Tracer
 from backend.web.compression import SECRET
-from backend.web.edge import Edge, shown_path
+from backend.web.edge import Edge
 from backend.web.json import is_deeper
-from bottle import Bottle, HTTPResponse, request
+from backend.web.lean import LeanBottle
+from bottle import HTTPResponse, request
 
 from app.backend.tests.conftest import Reply
 from app.backend.tests.test_config import LEAST
@@ -26,8 +28,10 @@ ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 class Own:
     """An edge around an application of the test's own, called without a socket."""
 
-    def __init__(self, app: Bottle, **environment: str) -> None:
-        self._edge = Edge(app, settings_from_env(LEAST | environment), Instruments(), Tracer(0, 1, None))
+    def __init__(self, app: LeanBottle, **environment: str) -> None:
+        self._edge = Edge(
+            app, settings_from_env(LEAST | environment), Instruments(), Tracer(0, 1, None), RequestLines()
+        )
 
     def __call__(self, path: str, method: str = "GET", peer: str = "192.0.2.1", **headers: str) -> Reply:
         said: dict[str, Any] = {}
@@ -42,9 +46,9 @@ class Own:
 
 
 @pytest.fixture
-def tagged() -> Bottle:
+def tagged() -> LeanBottle:
     """An application with a long answer at each address: with a strong tag, a weak one, a secret."""
-    app = Bottle()
+    app = LeanBottle()
     seen: dict[str, str | None] = {}
 
     def answer(**headers: str) -> HTTPResponse:
@@ -120,11 +124,11 @@ def test_depth_counts_lists_and_objects_inside_each_other(value: Any, depth: int
 
 @pytest.mark.parametrize("length", ["-1", "+5", "1e3", "0x10", "9" * 400, "٣"])
 def test_a_length_that_is_no_number_is_refused(length: str) -> None:
-    app = Bottle()
+    app = LeanBottle()
     environ: dict[str, Any] = {"REQUEST_METHOD": "POST", "PATH_INFO": "/", "CONTENT_LENGTH": length}
     environ["wsgi.input"] = io.BytesIO(b"x" * 100)
     said: list[str] = []
-    edge = Edge(app, settings_from_env(LEAST), Instruments(), Tracer(0, 1, None))
+    edge = Edge(app, settings_from_env(LEAST), Instruments(), Tracer(0, 1, None), RequestLines())
     body = b"".join(edge(environ, lambda status, headers: said.append(status)))
     assert said[0].startswith("400") and json.loads(body)["code"] == "bad_length"
 
@@ -171,7 +175,9 @@ def test_the_documentation_may_load_its_own_style_and_nothing_else(api: Any) -> 
     assert "default-src 'none'" in policy and "style-src 'self'" in policy and "script-src" not in policy
 
 
-def test_browsers_are_told_to_keep_to_https_where_a_trusted_proxy_spoke_it_or_a_setting_says_so(tagged: Bottle) -> None:
+def test_browsers_are_told_to_keep_to_https_where_a_trusted_proxy_spoke_it_or_a_setting_says_so(
+    tagged: LeanBottle,
+) -> None:
     proxied = Own(tagged, TRUSTED_PROXIES="10.0.0.0/8")
     https = {"x_forwarded_proto": "https", "x_forwarded_for": "203.0.113.9"}
     name, value = "Strict-Transport-Security", "max-age=63072000; includeSubDomains"
@@ -261,13 +267,13 @@ def test_a_long_answer_is_compressed_for_who_takes_it(api: Any) -> None:
     assert "Content-Encoding" not in api("GET", "/api/users", Accept_Encoding="gzip;q=0, br").headers
 
 
-def test_an_answer_with_a_secret_is_never_compressed(tagged: Bottle) -> None:
+def test_an_answer_with_a_secret_is_never_compressed(tagged: LeanBottle) -> None:
     answer = Own(tagged)("/secret", accept_encoding="gzip")
     assert "Content-Encoding" not in answer.headers and answer.content == b"x" * 5000
     assert answer.headers["Cache-Control"] == "no-store, no-transform"
 
 
-def test_the_compressed_form_has_a_strong_tag_of_its_own(tagged: Bottle) -> None:
+def test_the_compressed_form_has_a_strong_tag_of_its_own(tagged: LeanBottle) -> None:
     own = Own(tagged)
     packed, plain = own("/strong", accept_encoding="gzip"), own("/strong")
     assert (packed.headers["ETag"], plain.headers["ETag"]) == ('"v1-gzip"', '"v1"')
@@ -275,18 +281,18 @@ def test_the_compressed_form_has_a_strong_tag_of_its_own(tagged: Bottle) -> None
     assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
 
 
-def test_a_weak_tag_stands_for_both_forms(tagged: Bottle) -> None:
+def test_a_weak_tag_stands_for_both_forms(tagged: LeanBottle) -> None:
     assert Own(tagged)("/weak", accept_encoding="gzip").headers["ETag"] == 'W/"v1"'
 
 
-def test_a_condition_with_the_tag_of_either_form_is_met(tagged: Bottle) -> None:
+def test_a_condition_with_the_tag_of_either_form_is_met(tagged: LeanBottle) -> None:
     own = Own(tagged)
     for tag in ('"v1"', '"v1-gzip"', 'W/"v0", "v1-gzip"'):
         assert own("/strong", "PUT", if_match=tag).status == 204
     assert own("/strong", "PUT", if_match='"v2-gzip"').status == 412
 
 
-def test_an_answer_that_nothing_changed_names_the_form_that_the_client_has(tagged: Bottle) -> None:
+def test_an_answer_that_nothing_changed_names_the_form_that_the_client_has(tagged: LeanBottle) -> None:
     own = Own(tagged)
     for tag in ('"v1"', '"v1-gzip"'):
         answer = own("/strong", accept_encoding="gzip", if_none_match=tag)

@@ -32,20 +32,20 @@ def test_it_knows_every_operation_with_all_its_answers(document: Any) -> None:
         for method, operation in methods.items()
     }
     assert found == {
-        "GET /api/users": "200 400 401 403 414 500 503",
-        "POST /api/users": "201 400 401 403 408 409 413 414 415 422 500 503",
-        "GET /api/users/{user_id}": "200 304 400 401 403 404 414 500 503",
-        "PUT /api/users/{user_id}": "200 400 401 403 404 408 409 412 413 414 415 500 503",
-        "PATCH /api/users/{user_id}": "200 400 401 403 404 408 409 412 413 414 415 500 503",
-        "DELETE /api/users/{user_id}": "204 400 401 403 404 412 414 500 503",
-        "POST /api/auth/register": "201 400 408 409 413 414 415 500 503",
+        "GET /api/users": "200 400 401 403 414 429 500 503",
+        "POST /api/users": "201 400 401 403 408 409 413 414 415 422 429 500 503",
+        "GET /api/users/{user_id}": "200 304 400 401 403 404 414 429 500 503",
+        "PUT /api/users/{user_id}": "200 400 401 403 404 408 409 412 413 414 415 429 500 503",
+        "PATCH /api/users/{user_id}": "200 400 401 403 404 408 409 412 413 414 415 429 500 503",
+        "DELETE /api/users/{user_id}": "204 400 401 403 404 412 414 429 500 503",
+        "POST /api/auth/register": "201 400 408 409 413 414 415 429 500 503",
         "POST /api/auth/login": "200 400 401 408 413 414 415 429 500 503",
-        "POST /api/auth/refresh": "200 400 401 403 408 413 414 415 500 503",
-        "POST /api/auth/logout": "204 400 401 403 414 500 503",
+        "POST /api/auth/refresh": "200 400 401 403 408 413 414 415 429 500 503",
+        "POST /api/auth/logout": "204 400 401 403 414 429 500 503",
         "PUT /api/auth/password": "204 400 401 403 408 413 414 415 429 500 503",
-        "GET /api/auth/me": "200 401 403 404 414 500 503",
-        "PUT /api/users/{user_id}/role": "204 400 401 403 404 408 413 414 415 500 503",
-        "GET /api/settings": "200 414 500",
+        "GET /api/auth/me": "200 401 403 404 414 429 500 503",
+        "PUT /api/users/{user_id}/role": "204 400 401 403 404 408 413 414 415 429 500 503",
+        "GET /api/settings": "200 414 429 500",
         "GET /actuator/health": "200 414 500 503",
     }
 

@@ -10,6 +10,7 @@ from backend.config import settings_from_env
 from backend.management import serve_in_background
 from backend.observability.instruments import Instruments
 from backend.observability.metrics import to_prometheus
+from backend.observability.request_lines import RequestLines
 from backend.observability.tracing import Tracer
 from backend.web.access import PUBLIC, Cookies, Gate
 from backend.web.app import operations_app
@@ -22,6 +23,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from app.backend.tests.conftest import Api
 from app.backend.tests.contract import Contract
+from app.backend.tests.parts import open_admission
 from app.backend.tests.test_config import LEAST
 
 SAID = Object("Said", {"words": Shown({"type": "array", "items": {"type": "string"}})})
@@ -55,8 +57,8 @@ def instruments() -> Instruments:
 def greetings(instruments: Instruments) -> Iterator[Api]:
     """A service with that one operation, each answer held against its document."""
     cookies = Cookies(secure=False)
-    app = operations_app([GREETING], Gate(None, cookies, required=True), cookies)
-    edge = Edge(app, settings_from_env(LEAST), instruments, Tracer(0, 1, None))
+    app = operations_app([GREETING], Gate(open_admission(), cookies, required=True), cookies)
+    edge = Edge(app, settings_from_env(LEAST), instruments, Tracer(0, 1, None), RequestLines())
     server = serve_in_background(edge, "127.0.0.1", 0, 0.02)
     document = Api(server.server_port)("GET", "/api/openapi.json").json
     yield Api(server.server_port, Contract(document))
@@ -93,7 +95,7 @@ def test_the_document_tells_of_its_parameters_and_answers(greetings: Any) -> Non
         ("tone", "query", False),
         ("Accept-Mood", "header", False),
     ]
-    assert list(operation["responses"]) == ["200", "400", "404", "414", "500"]
+    assert list(operation["responses"]) == ["200", "400", "404", "414", "429", "500"]
     assert "Accept-Mood" in greetings("GET", "/api/docs").content.decode()
 
 

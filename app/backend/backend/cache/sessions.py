@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from backend.cache.versioned import Form
 from backend.entities import Session
@@ -19,8 +20,11 @@ def _write(session: Session) -> bytes:
     return json.dumps([session.id, session.role, session.active, sorted(session.logins)]).encode()
 
 
-def _read(version: int, text: bytes) -> Session:
-    user_id, role, active, logins = json.loads(text)
+@lru_cache(maxsize=10_000)
+def _read(user_id: int, version: int, text: bytes) -> Session:
+    stored_id, role, active, logins = json.loads(text)
+    if stored_id != user_id:
+        raise ValueError(text)
     return Session(id=user_id, role=role, active=active, logins=frozenset(logins), version=version)
 
 

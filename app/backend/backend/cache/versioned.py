@@ -17,6 +17,8 @@ from backend.cache.wire import Command, RedisError, get
 from backend.observability.tracing import CLIENT, Span, Tags
 
 MAX_OWED = 10_000
+ABSENT_TTL_S = 10
+_ABSENT = b"0:!"
 _DELETED = 2**53 - 1  # Redis scripts count in doubles
 
 # KEYS[1] the row's key; ARGV: version, text or '' (a mark), seconds to live. What is stored gives way only to what is
@@ -45,24 +47,33 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
+class Absent:
+    """Stands for a row that there is not."""
+
+
+ABSENT = Absent()
+
+
 @dataclass(frozen=True, slots=True)
 class Form(Generic[R]):
-    """How rows of one kind are kept. `read` gets the version and the text; it raises ValueError or TypeError for what
+    """How rows of one kind are kept. `read` gets id, version and text; it raises ValueError or TypeError for what
     some other version of the service left there."""
 
     name: str
     key: Callable[[int], bytes]
     ttl_s: int
     write: Callable[[R], bytes]
-    read: Callable[[int, bytes], R]
+    read: Callable[[int, int, bytes], R]
 
-    def parse(self, stored: bytes) -> R | None:
+    def parse(self, row_id: int, stored: bytes) -> R | Absent | None:
         """The row in a stored value; None for a mark, and for what cannot be read."""
         version, _, text = stored.partition(b":")
         if not text:
             return None
+        if stored == _ABSENT:
+            return ABSENT
         try:
-            return self.read(int(version), text)
+            return self.read(row_id, int(version), text)
         except (ValueError, TypeError):
             return None
 
@@ -77,38 +88,40 @@ class VersionedCache(Generic[R]):
         # How traces tell of it: the kind of key, not whose it is.
         kind = form.key(0).decode().replace("{0}", "{id}")
         self._tags: Tags = {"db.system": "redis", "peer.service": "redis", "cache.key": kind}
-        self._hit: Tags = {**self._tags, "cache.hit": True}
-        self._miss: Tags = {**self._tags, "cache.hit": False}
+        self.hits: Tags = {**self._tags, "cache.hit": True}
+        self.misses: Tags = {**self._tags, "cache.hit": False}
         self._lock = threading.Lock()
         self._owed: dict[int, int] = {}  # row id -> version of a write that Redis has not heard of
 
-    def get(self, row_id: int) -> R | None:
+    def get(self, row_id: int) -> R | Absent | None:
         """The copy, None for a miss."""
-        with Span("cache get", CLIENT, self._miss) as check:
-            answers = self._link.ask([self.asks(row_id)]) if self.may_be_asked() else None
-            found = self.read(answers[0] if answers else None)
+        asked = self.asks(row_id)
+        with Span("cache get", CLIENT, self.misses) as check:
+            answers = self._link.ask([asked]) if asked else None
+            found = self.read(row_id, answers[0] if answers else None)
             if found is not None:
-                check.tags = self._hit
+                check.tags = self.hits
         return found
 
-    def asks(self, row_id: int) -> Command:
-        """What to ask Redis for a copy, together with other things."""
-        return get(self._form.key(row_id))
+    def asks(self, row_id: int) -> Command | None:
+        """What to ask Redis for a copy, together with other things; None where it must not be asked now."""
+        return get(self._form.key(row_id)) if not self._owed or self._pay() else None
 
-    def read(self, answer: Any) -> R | None:
+    def read(self, row_id: int, answer: Any) -> R | Absent | None:
         """The copy in Redis' answer, None for a miss."""
-        found = self._form.parse(answer) if isinstance(answer, bytes) else None
+        found = self._form.parse(row_id, answer) if isinstance(answer, bytes) else None
         self._was_read(found is not None)
         return found
-
-    def may_be_asked(self) -> bool:
-        """Whether nothing is owed any more: called before every read."""
-        return not self._owed or self._pay()
 
     def put(self, row: R) -> None:
         """Offers a row read from the database; an older one never replaces a newer one."""
         if self._link.is_open() and row.id not in self._owed:
             self._write(row.id, row.version, self._form.write(row))
+
+    def put_absent(self, row_id: int) -> None:
+        """There is no such row: for a moment nobody has to ask the database. Any row's version is newer."""
+        if self._link.is_open() and row_id not in self._owed:
+            self._write(row_id, 0, _ABSENT[2:], ABSENT_TTL_S)
 
     def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None:
         """Tells that the row has this version after a write, or had it before it was deleted."""
@@ -121,8 +134,8 @@ class VersionedCache(Generic[R]):
 
     # -- within
 
-    def _write(self, row_id: int, version: int, text: bytes) -> bool:
-        words = (b"%d" % version, text, b"%d" % self._form.ttl_s)
+    def _write(self, row_id: int, version: int, text: bytes, ttl_s: int | None = None) -> bool:
+        words = (b"%d" % version, text, b"%d" % (ttl_s or self._form.ttl_s))
         try:
             with Span("cache put", CLIENT, self._tags):
                 _PUT.run(self._link.wire.ask, self._form.key(row_id), *words)
@@ -147,9 +160,23 @@ class VersionedCache(Generic[R]):
 class NoCache(Generic[R]):
     """Where none is configured: every read is a miss."""
 
-    def get(self, row_id: int) -> R | None:
+    misses: Tags = {}
+    hits: Tags = {}
+
+    def get(self, row_id: int) -> R | Absent | None:
         """Nothing is ever here."""
         return None
+
+    def asks(self, row_id: int) -> Command | None:
+        """Nobody is asked."""
+        return None
+
+    def read(self, row_id: int, answer: Any) -> R | Absent | None:
+        """Nothing is ever found."""
+        return None
+
+    def put_absent(self, row_id: int) -> None:
+        """Kept nowhere."""
 
     def put(self, row: R) -> None:
         """Kept nowhere."""

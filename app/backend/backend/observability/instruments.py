@@ -33,6 +33,7 @@ class Instruments:
         self._cache_gets = new.counter("cache.gets", "Reads of the cache.", "cache", "result")
         self.users_created = new.counter("users.created", "Users created.")
         self.users_deleted = new.counter("users.deleted", "Users deleted.")
+        self.rate_limited = new.counter("rate.limited", "Requests refused because there were too many.", "policy")
         self.password_hashes = new.timer("password.hashes", "Hashes of passwords, with the wait for a turn.")
         self._authentications = new.counter("authentications", "Logins, refreshes, and so on.", "event", "result")
         self.spans_exported = new.counter("otel.spans.exported", "Spans that the collector took.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
@@ -47,19 +48,21 @@ class AuthService:
         tokens: Tokens,
         throttle: Throttle,
         instruments: Instruments,
+        created: Callable[[User], None],
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._tokens = tokens
         self._throttle = throttle
         self._instruments = instruments
+        self._created = created  # told of each new user
         self._passwords = Passwords(instruments.password_hashes.record)
 
     @traced("AuthService.register")
     def register(self, fields: UserFields, password: str) -> User:
         """A new user who can log in. Raises Conflict."""
         user = self._accounts.register(fields, self._passwords.hash(password))
-        self._instruments.users_created.add()
+        self._created(user)
         self._instruments.authentication("register", ok=True)
         return user
 
@@ -138,20 +141,6 @@ class AuthService:
         if version is None:
             raise NotFound(f"User {user_id} has no account.")
         self._sessions.changed(user_id, version)
-
-    def caller(self, token: str, *, by_cookie: bool = False) -> Caller:
-        """Whose access token that is, and what they may do now."""
-        claims = self._tokens.read_access(token)
-        if claims is None:
-            raise self._token_refused("token")
-        session = self._sessions.of(claims.user_id)
-        if session is None or not session.active or claims.login not in session.logins:
-            raise self._token_refused("token")
-        return Caller(user_id=claims.user_id, role=session.role, login=claims.login, by_cookie=by_cookie)
-
-    def is_csrf(self, token: str, login: str) -> bool:
-        """Whether that is the login's CSRF token."""
-        return self._tokens.is_csrf(token, login)
 
     def login_of(self, refresh_token: str) -> str:
         """The login of a refresh token that is ours, '' for any other."""

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any
 
+from backend.cache.versioned import NoCache, VersionedCache
+from backend.cache.wire import Command
 from backend.entities import Session
 from backend.repository.accounts import AccountRepository
-
-
-class SessionCache(Protocol):
-    """Copies of sessions."""
-
-    def get(self, row_id: int) -> Session | None: ...
-    def put(self, row: Session) -> None: ...
-    def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None: ...
 
 
 class Sessions:
     """Methods raise DatabaseUnavailable."""
 
-    def __init__(self, accounts: AccountRepository, cache: SessionCache) -> None:
+    def __init__(self, accounts: AccountRepository, cache: VersionedCache[Session] | NoCache[Session]) -> None:
         self._accounts = accounts
         self._cache = cache
 
     def of(self, user_id: int) -> Session | None:
         """The user's session, None where there is no account."""
-        session = self._cache.get(user_id)
-        if session is None:
-            session = self._accounts.session(user_id)
-            if session is not None:
-                self._cache.put(session)
-        return session
+        copy = self._cache.get(user_id)
+        return copy if isinstance(copy, Session) else self._load(user_id)
+
+    def asks(self, user_id: int) -> Command | None:
+        """What to ask Redis for the session, together with other things; None where it must not be asked now."""
+        return self._cache.asks(user_id)
+
+    def found(self, user_id: int, answer: Any) -> Session | None:
+        """The session by Redis' answer, or else by the database; None where there is no account."""
+        copy = self._cache.read(user_id, answer)
+        return copy if isinstance(copy, Session) else self._load(user_id)
 
     def changed(self, user_id: int, version: int) -> None:
         """The account has this version after a write."""
@@ -45,3 +44,9 @@ class Sessions:
     def user_deleted(self, user_id: int) -> None:
         """The user is gone, and so is the account."""
         self._cache.forget(user_id, 0, deleted=True)
+
+    def _load(self, user_id: int) -> Session | None:
+        session = self._accounts.session(user_id)
+        if session is not None:
+            self._cache.put(session)
+        return session

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from backend.keys import Key, KeyRing
 ISSUER, AUDIENCE = "capstan", "capstan-api"
 ACCESS_TTL_S = 3600
 REFRESH_TTL_S = 7 * 86_400
+VERIFIED_MAX = 16_384  # about 8 MB
 _TOKEN_MAX = 1024
 _ACCESS, _REFRESH, _CSRF = b"access", b"refresh", b"csrf"
 
@@ -48,6 +50,8 @@ class Tokens:
         self._clock = clock
         self._headers = {kid: _encode_json({"alg": "HS256", "kid": kid, "typ": "at+jwt"}) for kid in ring.by_kid}
         self._by_header = {header: ring.by_kid[kid] for kid, header in self._headers.items()}
+        self._lock = threading.Lock()
+        self._verified: dict[str, AccessClaims] = {}
         self._access_secrets = {kid: key.mac(b"derive", _ACCESS) for kid, key in ring.by_kid.items()}
 
     def access(self, user_id: int, login: str) -> str:
@@ -67,6 +71,15 @@ class Tokens:
 
     def read_access(self, token: str) -> AccessClaims | None:
         """The claims of a token that is ours and has not expired."""
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = self._verify(token)
+            if claims is None:
+                return None
+            self._remember(token, claims)
+        return claims if claims.expires_at > self._clock() else None
+
+    def _verify(self, token: str) -> AccessClaims | None:
         signed, _, signature = token.rpartition(".")
         header, _, body = signed.partition(".")
         key = self._by_header.get(header)
@@ -76,9 +89,16 @@ class Tokens:
         if not hmac.compare_digest(self._signature(key, signed), signature):
             return None
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE or claims["exp"] <= self._clock():
+        if claims["iss"] != ISSUER or claims["aud"] != AUDIENCE:
             return None
         return AccessClaims(int(claims["sub"]), claims["sid"], claims["exp"])
+
+    def _remember(self, token: str, claims: AccessClaims) -> None:
+        """Signatures that were good once are good for ever; the oldest are forgotten."""
+        with self._lock:
+            while len(self._verified) >= VERIFIED_MAX:
+                del self._verified[next(iter(self._verified))]
+            self._verified[token] = claims
 
     def refresh(self, login: str, serial: int) -> str:
         """The refresh token of this serial number; made again it is the same, with the same key."""

@@ -6,23 +6,20 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import Sequence
-from typing import Protocol
 
-from backend.entities import Listing, Page, Position, RequestKey, User, UserChange, UserFields
+from backend.cache.versioned import Absent, NoCache, VersionedCache
+from backend.entities import Listing, Page, Position, RequestKey, User, UserChange, UserCopy, UserFields
 from backend.errors import NotFound, PreconditionFailed, ServiceError
+from backend.forms import copy_of
 from backend.observability.instruments import Instruments
 from backend.observability.tracing import about_user, traced
 from backend.repository.users import UserRepository
+from backend.service.admission import Entry, LookUp
 from backend.service.sessions import Sessions
 
-
-class Cache(Protocol):
-    """Copies of single users."""
-
-    def get(self, row_id: int) -> User | None: ...
-    def put(self, row: User) -> None: ...
-    def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None: ...
+_LOCKS = 256
 
 
 def request_key(owner: str, key: str, fields: UserFields) -> RequestKey:
@@ -41,36 +38,74 @@ def request_key(owner: str, key: str, fields: UserFields) -> RequestKey:
 class UserService:
     """Methods raise the errors of `backend.errors`."""
 
-    def __init__(self, repository: UserRepository, cache: Cache, sessions: Sessions, instruments: Instruments) -> None:
+    def __init__(
+        self,
+        repository: UserRepository,
+        cache: VersionedCache[UserCopy] | NoCache[UserCopy],
+        sessions: Sessions,
+        instruments: Instruments,
+    ) -> None:
         self._repository = repository
         self._cache = cache
         self._sessions = sessions
         self._instruments = instruments
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     @traced("UserService.list")
     def list(self, listing: Listing, limit: int, after: Position | None) -> Page:
         """A page of a list: what follows a position, or its beginning."""
         return self._repository.list(listing, limit, after)
 
+    def look_up(self, user_id: int) -> LookUp:
+        """The copy that `get` will want."""
+        return LookUp(self._cache, user_id)
+
     @traced("UserService.get")
-    def get(self, user_id: int) -> tuple[User, bool]:
-        """The user, and whether it came from the cache."""
+    def get(self, user_id: int, entry: Entry | None = None) -> tuple[UserCopy, bool]:
+        """The user, and whether it came from the cache, where `entry` may have looked already."""
         about_user(user_id)
-        cached = self._cache.get(user_id)
-        if cached is not None:
-            return cached, True
-        user = self._repository.get(user_id)
-        if user is None:
+        found = entry.found if entry is not None and entry.looked else self._cache.get(user_id)
+        if found is None:
+            return self._load(user_id)
+        return self._known(user_id, found), True
+
+    def _load(self, user_id: int) -> tuple[UserCopy, bool]:
+        """From the database. Of many who miss the same user at once, one reads it and the others wait for its copy."""
+        lock = self._locks[user_id % _LOCKS]
+        at_once = lock.acquire(blocking=False)
+        if not at_once:
+            lock.acquire()
+        try:
+            # What was read for somebody else may be older than a write that this caller knows of; a copy never is.
+            found = None if at_once else self._cache.get(user_id)
+            if found is not None:
+                return self._known(user_id, found), True
+            user = self._repository.get(user_id)
+            if user is None:
+                self._cache.put_absent(user_id)
+                raise NotFound(f"There is no user {user_id}.")
+            copy = copy_of(user)
+            self._cache.put(copy)
+            return copy, False
+        finally:
+            lock.release()
+
+    def _known(self, user_id: int, found: UserCopy | Absent) -> UserCopy:
+        if isinstance(found, Absent):
             raise NotFound(f"There is no user {user_id}.")
-        self._cache.put(user)
-        return user, False
+        return found
+
+    def created(self, user: User) -> None:
+        """A user was created, here or by a registration: nobody is told any more that there is none."""
+        self._cache.forget(user.id, user.version)
+        self._instruments.users_created.add()
 
     @traced("UserService.create")
     def create(self, fields: UserFields) -> User:
         """The new user."""
         user = self._repository.create(fields)
         about_user(user.id)
-        self._instruments.users_created.add()
+        self.created(user)
         return user
 
     @traced("UserService.create_once")
@@ -78,7 +113,7 @@ class UserService:
         """(the user as it was created, whether an earlier request of `owner` with this key did that)."""
         user, earlier = self._repository.create_once(fields, request_key(owner, key, fields))
         if not earlier:
-            self._instruments.users_created.add()
+            self.created(user)
         return user, earlier
 
     @traced("UserService.update")

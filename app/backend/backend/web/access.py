@@ -11,12 +11,16 @@ from bottle import HTTPResponse, request
 from backend.entities import ANONYMOUS, Caller
 from backend.errors import Forbidden, Unauthorized
 from backend.observability.tracing import about_user
-from backend.service.auth import AuthService, Issued
+from backend.service.admission import Admission, Entry, LookUp
+from backend.service.auth import Issued
 from backend.service.tokens import ACCESS_TTL_S, REFRESH_TTL_S
+from backend.web.proxies import Client
 
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CALLER = "capstan.caller"
+CLIENT_KEY = "capstan.client"  # where the edge leaves who sent the request
+LEFT_KEY = "capstan.left"  # and where it finds how many more there may be
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,41 +98,41 @@ class Cookies:
 class Gate:
     """Lets callers through to operations. Not `required`: who brings no token may do what an administrator may."""
 
-    def __init__(self, auth: AuthService | None, cookies: Cookies, *, required: bool) -> None:
-        self._auth = auth
+    def __init__(self, admission: Admission, cookies: Cookies, *, required: bool) -> None:
+        self._admission = admission
         self._cookies = cookies
         self._unknown = ANONYMOUS if required else Caller(user_id=None, role="admin")
 
-    def admit(self, access: Access, path: Mapping[str, Any]) -> None:
-        """Returns where the caller may. Raises Unauthorized and Forbidden."""
-        found = self._caller()
-        request.environ[_CALLER] = found
+    def admit(self, access: Access, kind: str, path: Mapping[str, Any], look_up: LookUp | None = None) -> Entry:
+        """Returns where the caller may. Raises Unauthorized, Forbidden and TooManyRequests."""
+        environ = request.environ
+        token, by_cookie = self._token(environ) if self._admission.knows_tokens and not access.public else (None, False)
+        client: Client | None = environ.get(CLIENT_KEY)
+        address = client.address if client is not None and client.vouched else None
+        entry = self._admission.enter(token, address, kind, look_up)
+        found = entry.caller or self._unknown
+        environ[_CALLER], environ[LEFT_KEY] = found, entry.left
         if found.user_id is not None:
             about_user(found.user_id)
+        if by_cookie and environ["REQUEST_METHOD"] not in _SAFE:
+            self.require_csrf(found.login)
         if access.allows(found, path):
-            return
+            return entry
         if found.user_id is None:
             raise Unauthorized("sign_in", "Please sign in.")
         raise Forbidden("You may not do this.")
 
-    def _caller(self) -> Caller:
-        if self._auth is None:
-            return self._unknown
-        scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    def _token(self, environ: Mapping[str, Any]) -> tuple[str | None, bool]:
+        """The token, and whether a cookie brought it."""
+        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme:
-            if scheme.lower() != "bearer":
+            if scheme != "Bearer" and scheme.lower() != "bearer":
                 raise Unauthorized("bad_token", "The Authorization header must hold a bearer token.")
-            return self._auth.caller(token.strip())
-        token = request.get_cookie(self._cookies.access) or ""
-        if not token:
-            return self._unknown
-        found = self._auth.caller(token, by_cookie=True)
-        if request.method not in _SAFE:
-            self.require_csrf(found.login)
-        return found
+            return token.strip(), False
+        token = request.get_cookie(self._cookies.access) if "HTTP_COOKIE" in environ else None
+        return token or None, bool(token)
 
     def require_csrf(self, login: str) -> None:
         """Browsers send cookies for any page that makes them; this header only for our own. Raises Forbidden."""
-        assert self._auth is not None
-        if not self._auth.is_csrf(request.get_header(CSRF_HEADER, ""), login):
+        if not self._admission.is_csrf(request.get_header(CSRF_HEADER, ""), login):
             raise Forbidden(f"The header {CSRF_HEADER} must hold the value of the cookie {self._cookies.csrf}.", "csrf")

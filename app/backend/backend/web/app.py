@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from bottle import Bottle, HTTPError, HTTPResponse, response
+from bottle import HTTPError, HTTPResponse, response
 
 from backend import __version__
 from backend.config import Settings
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
+from backend.observability.request_lines import RequestLines
 from backend.observability.tracing import Tracer
+from backend.service.admission import Admission
 from backend.service.auth import AuthService
 from backend.service.users import UserService
 from backend.web import auth as auth_routes
@@ -21,6 +23,7 @@ from backend.web.access import PUBLIC, Cookies, Gate
 from backend.web.edge import Edge
 from backend.web.failures import answer_errors
 from backend.web.json import problem, reply
+from backend.web.lean import LeanBottle
 from backend.web.operations import Answer as Described
 from backend.web.operations import Operation, add
 from backend.web.schema import Object, Shown
@@ -49,9 +52,9 @@ _HTTP_ERRORS = {
 }
 
 
-def new_app() -> Bottle:
+def new_app() -> LeanBottle:
     """An application that answers errors with problem documents."""
-    app = Bottle()
+    app = LeanBottle()
     app.config["json.enable"] = False  # answers are made by `reply`
     app.install(answer_errors)
 
@@ -78,21 +81,23 @@ def service_app(
     settings: Settings,
     users: UserService,
     auth: AuthService | None,
+    admission: Admission,
     health: Health,
     instruments: Instruments,
     tracer: Tracer,
+    lines: RequestLines,
 ) -> Edge:
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     cookies = Cookies(secure=settings.auth.secure_cookies)
-    gate = Gate(auth, cookies, required=settings.auth.required)
+    gate = Gate(admission, cookies, required=settings.auth.required)
     operations = [*user_routes.operations(users), *_general(settings, health)]
     if auth is not None:
         operations += auth_routes.operations(auth, users, gate, cookies)
     app = operations_app(operations, gate, cookies)
-    return Edge(app, settings, instruments, tracer)
+    return Edge(app, settings, instruments, tracer, lines)
 
 
-def operations_app(operations: Sequence[Operation], gate: Gate, cookies: Cookies) -> Bottle:
+def operations_app(operations: Sequence[Operation], gate: Gate, cookies: Cookies) -> LeanBottle:
     """An application of these operations, and the document and page that tell of them."""
     app = new_app()
     for operation in operations:
@@ -136,6 +141,7 @@ def _general(settings: Settings, health: Health) -> list[Operation]:
             method="GET",
             path="/actuator/health",
             access=PUBLIC,
+            limited=False,
             summary="Whether the service can do its work: for load balancers",
             run=lambda: health_reply(health.whole(details=False)),
             answers={200: Described("UP or DEGRADED.", _HEALTH), 503: Described("DOWN or OUT_OF_SERVICE.", _HEALTH)},

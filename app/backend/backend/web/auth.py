@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from bottle import HTTPResponse, request
@@ -89,7 +90,7 @@ def operations(auth: AuthService, users: UserService, gate: Gate, cookies: Cooki
     def logout(everywhere: bool) -> HTTPResponse:
         auth.logout(caller(), everywhere=everywhere)
         answer = HTTPResponse(status=204)
-        if caller().by_cookie:
+        if cookies.access in request.cookies:
             cookies.clear(answer)
         return answer
 
@@ -99,8 +100,8 @@ def operations(auth: AuthService, users: UserService, gate: Gate, cookies: Cooki
         return HTTPResponse(status=204)
 
     def me() -> HTTPResponse:
-        user, _ = users.get(_known())
-        return reply({"user": user_to_json(user), "role": caller().role})
+        copy, _ = users.get(_known())
+        return reply({"user": json.loads(copy.body), "role": caller().role})
 
     def set_role(user_id: int, body: dict[str, Any]) -> HTTPResponse:
         auth.set_role(user_id, body["role"])

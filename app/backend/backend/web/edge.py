@@ -6,18 +6,19 @@ Each of these is decided in a module of its own; here they are put around a requ
 from __future__ import annotations
 
 import io
-import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
+from backend.cache.rates import WINDOW_S
 from backend.config import Settings
 from backend.connections import cut_quiet
 from backend.observability.instruments import Instruments
 from backend.observability.logs import CORRELATION_HEADER, correlation_id, correlation_id_from
-from backend.observability.tracing import QUIET_PATHS, Tracer, current
+from backend.observability.request_lines import Line, RequestLines
+from backend.observability.tracing import Tracer, current
 from backend.web import security_headers
+from backend.web.access import CLIENT_KEY, LEFT_KEY
 from backend.web.compression import (
     accepts_gzip,
     compress,
@@ -27,10 +28,9 @@ from backend.web.compression import (
 )
 from backend.web.cors import Cors, is_preflight
 from backend.web.json import DEPTH_KEY
+from backend.web.lean import ROUTE_KEY, LeanBottle
 from backend.web.limits import Bodies, Refused, body_length, check_line
 from backend.web.proxies import Client, Proxies
-
-log = logging.getLogger("backend.requests")
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -39,14 +39,15 @@ _NO_BODY = (204, 304)
 
 
 class Edge:
-    """A WSGI application around another one."""
+    """The service's WSGI application."""
 
     def __init__(
-        self, app: Callable[..., Iterable[bytes]], settings: Settings, instruments: Instruments, tracer: Tracer
+        self, app: LeanBottle, settings: Settings, instruments: Instruments, tracer: Tracer, lines: RequestLines
     ) -> None:
         self._app = app
         self._instruments = instruments
         self._tracer = tracer
+        self._lines = lines
         self._bodies = Bodies(settings.max_upload_bytes, settings.body_timeout_s, settings.bodies_at_once, cut_quiet)
         self._max_json_depth = settings.max_json_depth
         self._proxies = Proxies(settings.trusted_proxies)
@@ -59,11 +60,12 @@ class Edge:
         trace = self._tracer.begin(environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE", ""))
         request_id = correlation_id_from(environ.get("HTTP_X_CORRELATION_ID"), trace.trace_id)
         token, trace_token = correlation_id.set(request_id), current.set(trace)
-        client = self._proxies.client(
+        client = environ[CLIENT_KEY] = self._proxies.client(
             environ.get("REMOTE_ADDR", ""),
             environ.get("HTTP_X_FORWARDED_FOR"),
             environ.get("HTTP_X_FORWARDED_PROTO"),
         )
+        method = environ["REQUEST_METHOD"]
         try:
             packed_condition = uncompress_conditions(environ)
             line, headers, body = self._answer(environ)
@@ -72,18 +74,23 @@ class Edge:
             headers, body = with_compression(environ, status, headers, named, body, packed_condition)
             headers += self._own_headers(environ, named, client)
             headers.append((CORRELATION_HEADER, request_id))
-            if status not in _NO_BODY and environ["REQUEST_METHOD"] != "HEAD":
-                headers = [*_without(headers, "content-length"), ("Content-Length", str(len(body)))]
+            if status not in _NO_BODY and method != "HEAD":
+                headers.append(("Content-Length", str(len(body))))
             took_s = time.perf_counter() - started
-            method, uri = environ["REQUEST_METHOD"], uri_of(environ)
-            self._instruments.answered(method, uri, status, took_s)
-            self._tracer.end(trace, method, uri, environ.get("PATH_INFO", ""), status, started, took_s)
-            self._log(environ, status, named, len(body), took_s, client, trace.user_id)
+            route = environ.get(ROUTE_KEY, "UNKNOWN")
+            self._instruments.answered(method, route, status, took_s)
+            path = environ.get("PATH_INFO", "")
+            self._tracer.end(trace, method, route, path, status, started, took_s)
+            self._lines.write(
+                Line(method, path, status, took_s, len(body), client.address, trace.user_id, named.get("x-cache")),
+                request_id,
+                trace,
+            )
         finally:
             current.reset(trace_token)
             correlation_id.reset(token)
         start_response(line, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        return [] if method == "HEAD" else [body]
 
     def _answer(self, environ: Environ) -> tuple[str, Headers, bytes]:
         if is_preflight(environ):
@@ -95,71 +102,24 @@ class Edge:
             environ[DEPTH_KEY] = self._max_json_depth
         except Refused as refused:
             made = refused.answer()
-            return made.status_line, list(made.headerlist), made.body
-        caught: dict[str, Any] = {}
-
-        def start(status: str, headers: Headers, exc_info: object = None) -> None:
-            caught.update(status=status, headers=headers)
-
-        parts = self._app(environ, start)
-        try:
-            body = b"".join(parts)
-        finally:
-            close = getattr(parts, "close", None)
-            if close is not None:
-                close()
-        return caught["status"], list(caught["headers"]), body
+            return made.status_line, made.headerlist, made.body
+        return self._app.answer(environ)
 
     def _own_headers(self, environ: Environ, named: Mapping[str, str], client: Client) -> Headers:
-        """Those of security and CORS; an answer may bring a content policy of its own."""
+        """Those of security, limits and CORS; an answer may bring a content policy of its own."""
         has_policy = "content-security-policy" in named
         headers = security_headers.ALWAYS if has_policy else security_headers.WITH_API_POLICY
         if client.https or self._always_https:
             headers = [*headers, security_headers.HTTPS_ONLY]
+        left = environ.get(LEFT_KEY)
+        if left is not None:
+            headers = [*headers, *limit_headers(*left)]
         return headers + self._cors.headers(environ)
 
-    def _log(
-        self,
-        environ: Environ,
-        status: int,
-        named: Mapping[str, str],
-        size: int,
-        took_s: float,
-        client: Client,
-        user_id: int | None,
-    ) -> None:
-        path = environ.get("PATH_INFO", "")
-        level = logging.ERROR if status >= 500 else logging.DEBUG if path in QUIET_PATHS else logging.INFO
-        if not log.isEnabledFor(level):
-            return
-        fields = {
-            "method": environ["REQUEST_METHOD"],
-            "path": shown_path(path),  # without the query: it may hold what people typed
-            "status": status,
-            "duration_ms": round(took_s * 1000, 2),
-            "bytes": size,
-            "remote": client.address,
-        }
-        if user_id is not None:
-            fields["user_id"] = user_id
-        cache = named.get("x-cache")
-        log.log(level, "request", extra={"fields": fields | ({"cache": cache} if cache else {})})
 
-
-def uri_of(environ: Environ) -> str:
-    """The route that a request took, "/api/users/{id}"; never what the client wrote."""
-    route = environ.get("bottle.route")
-    if route is None:
-        return "UNKNOWN"
-    rule: str = route.rule
-    return rule.replace("<", "{").replace(">", "}")
-
-
-def shown_path(path: str) -> str:
-    """A path for the log. What is not plain ASCII is percent-encoded: nothing that a terminal or a log reader obeys."""
-    if not (path.isascii() and path.isprintable()):
-        path = quote(path.encode("latin-1", "replace"), safe="/!$&'()*+,;=:@~")
-    return path[:500]
+def limit_headers(policy: str, most: int, left: int) -> Headers:
+    """How many requests a minute there may be, and how many are left: draft-ietf-httpapi-ratelimit-headers-10."""
+    return [("RateLimit-Policy", f'"{policy}";q={most};w={WINDOW_S}'), ("RateLimit", f'"{policy}";r={left}')]
 
 
 def _without(headers: Headers, name: str) -> Headers:

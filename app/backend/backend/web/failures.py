@@ -82,8 +82,8 @@ def answer_errors(callback: Callable[..., Any]) -> Callable[..., Any]:
             return answer_to(error)
         except Refused as refused:
             return refused.answer()
-        except HTTPResponse:
-            raise
+        except HTTPResponse as answer:
+            return answer
         except Exception:
             log.exception("unhandled error")
             return problem(500, "internal_error", "Something went wrong on our side.")

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from bottle import Bottle, HTTPResponse, request
+from bottle import HTTPResponse, request
 
 from backend.errors import InvalidRequest, NotFound
+from backend.service.admission import LookUp
 from backend.web.access import ADMINS, Access, Gate
+from backend.web.failures import answer_errors
 from backend.web.json import JSON_TYPE, media_type, problem, read_json
+from backend.web.lean import LeanBottle
 from backend.web.schema import Errors, Kind, Object
 
 
@@ -47,12 +50,21 @@ class Operation:
     run: Callable[..., HTTPResponse]
     answers: Mapping[int, Answer]
     access: Access = ADMINS
+    look_up: Callable[[int], LookUp] | None = None  # the copy that `run` will want, of the user in the path, as `entry`
+    limited: bool = True  # counted against the limits of requests a minute
     in_path: Mapping[str, Parameter] = field(default_factory=dict)
     in_query: Mapping[str, Parameter] = field(default_factory=dict)
     in_header: Mapping[str, Parameter] = field(default_factory=dict)
     body: Object | None = None
     body_type: str = JSON_TYPE
     problems: tuple[int, ...] = ()  # beyond 400 for what is given, 401 and 403, 414, 500; for a body 408, 413, 415, 503
+
+    @property
+    def kind(self) -> str:
+        """What a caller's requests are counted by."""
+        if self.path.startswith("/api/auth/"):
+            return "auth"
+        return "read" if self.method == "GET" else "write"
 
     @property
     def all_problems(self) -> list[int]:
@@ -62,6 +74,8 @@ class Operation:
             found.add(400)
         if not self.access.public:
             found |= {401, 403}
+        if self.limited:
+            found.add(429)
         if self.in_path:
             found.add(404)
         if self.body:
@@ -69,17 +83,22 @@ class Operation:
         return sorted(found)
 
 
-def add(app: Bottle, operation: Operation, gate: Gate) -> None:
+def add(app: LeanBottle, operation: Operation, gate: Gate) -> None:
     """Makes the operation's route. Who asks is settled before anything else that they sent is looked at."""
     headers = [
         (f"HTTP_{name.upper().replace('-', '_')}", name.lower().replace("-", "_"), name, parameter)
         for name, parameter in operation.in_header.items()
     ]
 
+    kind = operation.kind
+
     def call(**path: str) -> HTTPResponse:
         given = {name: _in_path(name, text, operation.in_path[name]) for name, text in path.items()}
-        if not operation.access.public:
-            gate.admit(operation.access, given)
+        if operation.limited or not operation.access.public:
+            look_up = operation.look_up(given["user_id"]) if operation.look_up is not None else None
+            entry = gate.admit(operation.access, kind, given, look_up)
+            if look_up is not None:
+                given["entry"] = entry
         errors: Errors = []
         query = given_query() if operation.in_query else {}
         for name, parameter in operation.in_query.items():
@@ -98,7 +117,7 @@ def add(app: Bottle, operation: Operation, gate: Gate) -> None:
                 raise InvalidRequest(errors)
         return operation.run(**given)
 
-    app.route(operation.path.replace("{", "<").replace("}", ">"), operation.method, call)
+    app.add_operation(operation.method, operation.path, answer_errors(call))
 
 
 def _unsupported(operation: Operation) -> HTTPResponse:

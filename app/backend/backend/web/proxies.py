@@ -23,10 +23,11 @@ _REMEMBERED = 1024
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The far end of a request: its address, and whether it spoke HTTPS."""
+    """The far end of a request: its address, whether it spoke HTTPS, and whether a trusted proxy says so."""
 
     address: str
     https: bool
+    vouched: bool = False
 
 
 class Proxies:
@@ -64,7 +65,7 @@ def client_of(
         if not _is_in(found, trusted):
             break
     protocol = (forwarded_proto or "").rpartition(",")[2].strip().lower()
-    return Client(str(nearest), protocol == "https")
+    return Client(str(nearest), protocol == "https", vouched=True)
 
 
 def address_in(text: str) -> Address | None:

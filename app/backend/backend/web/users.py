@@ -8,11 +8,12 @@ from typing import Any
 from bottle import HTTPResponse
 
 from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserChange, UserFields
+from backend.service.admission import Entry
 from backend.service.users import UserService
 from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS, caller
 from backend.web.cursors import cursor_text, links, position_in
 from backend.web.etags import Match, NoneMatch, etag_of
-from backend.web.json import MERGE_PATCH_TYPE, page_to_json, reply, user_to_json
+from backend.web.json import JSON_TYPE, MERGE_PATCH_TYPE, ReadyReply, page_to_json, reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter, given_query
 from backend.web.schema import (
     EMAIL_MAX,
@@ -71,6 +72,11 @@ _LIST_QUERY = {
 }
 
 
+_JSON = ("Content-Type", JSON_TYPE)
+_HIT = (("Cache-Control", "no-store"), ("X-Cache", "hit"))
+_MISS = (("Cache-Control", "no-store"), ("X-Cache", "miss"))
+
+
 def _fields(body: dict[str, Any]) -> UserFields:
     return UserFields(name=body["name"], email=body["email"], status=body["status"])
 
@@ -86,13 +92,12 @@ def operations(users: UserService) -> list[Operation]:
         asked = {name: value for name, value in given_query().items() if name in _LIST_QUERY}
         return reply(page_to_json(page, following), Link=links(_USERS, asked, following))
 
-    def get_user(user_id: int, if_none_match: Container[int] | None) -> HTTPResponse:
-        user, hit = users.get(user_id)
-        x_cache = "hit" if hit else "miss"
-        if if_none_match is not None and user.version in if_none_match:
-            headers = {"ETag": etag_of(user), "X-Cache": x_cache, "Cache-Control": "no-store"}
-            return HTTPResponse(status=304, headers=headers)
-        return reply(user_to_json(user), ETag=etag_of(user), X_Cache=x_cache)
+    def get_user(user_id: int, if_none_match: Container[int] | None, entry: Entry) -> HTTPResponse:
+        copy, hit = users.get(user_id, entry)
+        headers = [*(_HIT if hit else _MISS), ("ETag", f'"{copy.version}"')]
+        if if_none_match is not None and copy.version in if_none_match:
+            return ReadyReply("304 Not Modified", headers, b"")
+        return ReadyReply("200 OK", [_JSON, *headers], copy.body)
 
     def create_user(body: dict[str, Any], idempotency_key: str | None) -> HTTPResponse:
         fields = _fields(body)
@@ -151,6 +156,7 @@ def operations(users: UserService) -> list[Operation]:
             summary="One user",
             run=get_user,
             access=OWN_OR_READERS,
+            look_up=users.look_up,
             in_path=by_id,
             in_header={"If-None-Match": Parameter(NoneMatch(), "ETags of what the client has; that is not sent.")},
             answers={

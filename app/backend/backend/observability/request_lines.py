@@ -1,0 +1,135 @@
+"""One line in the log for each request, gathered and written together: at most LATE_S late, and all at the end.
+
+Python's logging takes longer for a line than all else that a request costs. The lines look the same; what may hold
+something personal or strange goes through logging after all.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import quote
+
+from backend.observability.instruments import METHODS
+from backend.observability.tracing import QUIET_PATHS, Trace
+
+log = logging.getLogger("backend.requests")
+
+LATE_S = 0.1
+# A path that is written as it is: nothing in it that JSON, a terminal or the blanking of personal data would change.
+_TOKEN = "eyJ"  # how JSON web tokens begin
+_PLAIN = re.compile(r"[A-Za-z0-9/_.-]{1,500}")
+
+
+class Line(NamedTuple):
+    """What is told of a request. Times in seconds."""
+
+    method: str
+    path: str
+    status: int
+    took_s: float
+    size: int
+    remote: str
+    user_id: int | None
+    cache: str | None
+
+
+class RequestLines:
+    """Writes lines, to standard output unless told otherwise."""
+
+    def __init__(self, hide: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
+        self._hide = tuple(hide)
+        self._clock = clock
+        self._waiting: deque[str] = deque()
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._second = (0, "")  # the second of the last line, and how it is written
+        self._writer: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Writes from a thread from now on."""
+        self._writer = threading.Thread(target=self._work, name="request-lines", daemon=True)
+        self._writer.start()
+
+    def close(self) -> None:
+        """Writes what is waiting, and ends the thread."""
+        self._stop.set()
+        self._wake.set()
+        if self._writer is not None:
+            self._writer.join(2)
+        self.flush()
+
+    def write(self, line: Line, correlation_id: str, trace: Trace) -> None:
+        """A line for a request that was answered."""
+        level = logging.ERROR if line.status >= 500 else logging.DEBUG if line.path in QUIET_PATHS else logging.INFO
+        if not log.isEnabledFor(level):
+            return
+        if level != logging.INFO or self._writer is None or not self._is_plain(line, line.path + correlation_id):
+            log.log(level, "request", extra={"fields": fields_of(line)})
+            return
+        now = self._clock()
+        # User, cache and method are ours or from fixed sets; the id was checked; addresses hold nothing to be escaped.
+        user = "" if line.user_id is None else f', "user_id": {line.user_id}'
+        cache = "" if line.cache is None else f', "cache": "{line.cache}"'
+        self._waiting.append(
+            f'{{"timestamp": "{self._stamp(now)}", "level": "INFO", "logger": "backend.requests", "message": "request",'
+            f' "correlation_id": "{correlation_id}", "trace_id": "{trace.trace_id}", "span_id": "{trace.span_id}",'
+            f' "method": "{line.method}", "path": "{line.path}", "status": {line.status},'
+            f' "duration_ms": {line.took_s * 1000:.2f}, "bytes": {line.size}, "remote": "{line.remote}"'
+            f"{user}{cache}}}\n"
+        )
+
+    def _is_plain(self, line: Line, written: str) -> bool:
+        """Whether nothing of what the client `written` has to be looked at more closely."""
+        plain = line.method in METHODS and _PLAIN.fullmatch(line.path) is not None and _TOKEN not in written
+        return plain and not any(secret in written for secret in self._hide)
+
+    def flush(self) -> None:
+        """Writes what is waiting."""
+        waiting = self._waiting
+        lines = [waiting.popleft() for _ in range(len(waiting))]
+        if lines:
+            sys.stdout.write("".join(lines))
+            sys.stdout.flush()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(LATE_S)
+            self.flush()
+
+    def _stamp(self, now: float) -> str:
+        second = int(now)
+        known, text = self._second
+        if known != second:
+            text = datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")[:19]
+            self._second = (second, text)
+        return f"{text}.{int(now * 1000) % 1000:03d}+00:00"
+
+
+def fields_of(line: Line) -> dict[str, object]:
+    """The line's fields, for logging."""
+    fields: dict[str, object] = {
+        "method": line.method,
+        "path": shown_path(line.path),  # without the query: it may hold what people typed
+        "status": line.status,
+        "duration_ms": round(line.took_s * 1000, 2),
+        "bytes": line.size,
+        "remote": line.remote,
+    }
+    if line.user_id is not None:
+        fields["user_id"] = line.user_id
+    return fields | ({"cache": line.cache} if line.cache else {})
+
+
+def shown_path(path: str) -> str:
+    """A path for the log. What is not plain ASCII is percent-encoded: nothing that a terminal or a log reader obeys."""
+    if not (path.isascii() and path.isprintable()):
+        path = quote(path.encode("latin-1", "replace"), safe="/!$&'()*+,;=:@~")
+    return path[:500]
