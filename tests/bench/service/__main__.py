@@ -7,7 +7,7 @@ load, PostgreSQL and Redis have the others. Services take turns, so a slow momen
 
 Of the reads 85 % ask for one of 8,500 users whom the cache holds, 15 % for one whom nobody asked for yet; each with the
 token of another of 10,000 callers. It ends with an error where an answer was none of success, or the share of hits is
-off. A core that is far from busy says that the load was the limit, not the service. Spring Boot is not measured here.
+off. The table says how busy the cores were, hence which side was the limit. Spring Boot is not measured here.
 
     python -m tests.bench.service --only ours flask --what get list --seconds 5 --rounds 3
     python -m tests.bench.service --only ours --what get --rounds 1 --connections 10000 --soak 120

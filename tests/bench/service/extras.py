@@ -18,7 +18,7 @@ from .held import closed_among, statuses_of
 from .load import Load, together
 from .mixing import hits_share
 from .report import apart, slope
-from .turns import Bench, measured
+from .turns import Bench
 from .world import TRIED
 
 PACED_CONNECTIONS = 256  # so many that what a slow answer holds back is a small part of the load
@@ -37,7 +37,7 @@ def half_load(bench: Bench, most: float) -> str:
     wanted = most / 2
     with bench.warm(OURS) as service:
         think_ms = PACED_CONNECTIONS / wanted * 1000
-        figures = measured(service, bench.world.requests("get", PACED_CONNECTIONS), bench.seconds, think_ms)
+        figures = bench.measured(service, "get", bench.seconds, PACED_CONNECTIONS, think_ms)
     load = figures.load
     return (
         f"Half load: {load.per_second:.0f} requests/s of {wanted:.0f} wanted, from {PACED_CONNECTIONS} connections that"
@@ -53,7 +53,7 @@ def soak(bench: Bench, minutes: float) -> str:
     with bench.warm(OURS) as service:
         began, before = time.monotonic(), service.cache_reads()
         while (left_s := minutes * 60 - (time.monotonic() - began)) > 0:
-            loads.append(measured(service, world.requests("get"), min(SEGMENT_S, left_s)).load)
+            loads.append(bench.measured(service, "get", min(SEGMENT_S, left_s)).load)
             memory.append(((time.monotonic() - began) / 60, service.memory_mib()))
             print(f"  {memory[-1][0]:.1f} min: {loads[-1].per_second:.0f}/s, {memory[-1][1]:.1f} MiB", flush=True)
             world.forget_cold()
@@ -70,7 +70,6 @@ def soak(bench: Bench, minutes: float) -> str:
 def crowd(bench: Bench, connections: int) -> str:
     """Many connections that are held open while some of them work. Raises BenchError where one of them was lost."""
     world = bench.world
-    requests = world.requests("get", WORKING)
     question = (
         f"GET /api/users/{world.hot[0]} HTTP/1.1\r\nHost: bench\r\n"
         f"Authorization: Bearer {world.token(world.callers[0])}\r\n\r\n"
@@ -86,7 +85,7 @@ def crowd(bench: Bench, connections: int) -> str:
             raise BenchError(f"After {len(held)} connections, one was not answered: {error!r}") from error
         if statuses != {200}:
             raise BenchError(f"Connections that are to be held open were answered {sorted(statuses)}.")
-        figures = measured(service, requests, min(bench.seconds, CROWD_S))
+        figures = bench.measured(service, "get", min(bench.seconds, CROWD_S), WORKING)
         memory_mib = service.memory_mib()
         if lost := closed_among(held):
             raise BenchError(f"{lost} of {len(held)} connections that were held open were closed.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,23 @@ def stat_from_proc(text: str) -> Stat:
     fields = text.rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])
     return Stat(int(fields[3]), ticks / _TICKS, int(fields[21]) * _PAGE_MIB)
+
+
+def busy_s_in(stat: str, cores: Iterable[int]) -> float:
+    """Seconds that these cores together have worked for anybody since the machine's start. Source: proc(5), stat."""
+    wanted = {f"cpu{core}" for core in cores}
+    ticks = 0
+    for line in stat.splitlines():
+        name, *fields = line.split()
+        if name in wanted:
+            user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
+            ticks += user + nice + system + irq + softirq
+    return ticks / _TICKS
+
+
+def busy_s(cores: Iterable[int]) -> float:
+    """The same now."""
+    return busy_s_in(Path("/proc/stat").read_text(), cores)
 
 
 def processes_of(leader: int) -> Iterator[Stat]:

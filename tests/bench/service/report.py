@@ -16,13 +16,18 @@ class Measured:
 
     load: Load
     core_share: float  # of the service's core, how much its processes used
+    others_share: float  # of all other cores, how much anybody used: load, database, cache
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One service's turn: started, measured, stopped. `hits`: the share of reads that the cache answered, if read."""
+    """One service's turn: started, measured, stopped. `hits`: the share of reads that the cache answered, if read.
+
+    Memory: once every hot user and caller was served, and after all operations.
+    """
 
     first_answer_s: float
+    warm_mib: float
     memory_mib: float
     operations: Mapping[str, Measured]
     hits: float | None
@@ -40,8 +45,8 @@ def operation_table(operation: str, results: Mapping[str, Sequence[Turn]]) -> st
         return median_of(turns, lambda turn: turn.operations[operation].load.per_second)
 
     lines = [
-        f"| {operation} | requests/s | range | ours is times as fast | p50 ms | p99 ms | of its core |",
-        "| --- | --: | --- | --: | --: | --: | --: |",
+        f"| {operation} | requests/s | range | ours is times as fast | p50 ms | p99 ms | of its core | of the others |",
+        "| --- | --: | --- | --: | --: | --: | --: | --: |",
     ]
     for name, turns in results.items():
         rates = [turn.operations[operation].load.per_second for turn in turns]
@@ -49,20 +54,24 @@ def operation_table(operation: str, results: Mapping[str, Sequence[Turn]]) -> st
         p50 = median_of(turns, lambda turn: turn.operations[operation].load.ms(0.5))
         p99 = median_of(turns, lambda turn: turn.operations[operation].load.ms(0.99))
         busy = median_of(turns, lambda turn: turn.operations[operation].core_share)
+        others = median_of(turns, lambda turn: turn.operations[operation].others_share)
         lines.append(
             f"| {_title(name)} | {per_second(turns):.0f} | {min(rates):.0f}-{max(rates):.0f} | {ratio} "
-            f"| {p50:.2f} | {p99:.2f} | {busy:.0%} |"
+            f"| {p50:.2f} | {p99:.2f} | {busy:.0%} | {others:.0%} |"
         )
     return "\n".join(lines)
 
 
 def process_table(results: Mapping[str, Sequence[Turn]]) -> str:
     """What each service takes as a process."""
-    lines = ["| | first answer s | memory MiB | hits |", "| --- | --: | --: | --: |"]
+    lines = ["| | first answer s | memory MiB | after all of it | hits |", "| --- | --: | --: | --: | --: |"]
     for name, turns in results.items():
-        first, memory = median_of(turns, lambda t: t.first_answer_s), median_of(turns, lambda t: t.memory_mib)
+        first = median_of(turns, lambda turn: turn.first_answer_s)
+        warm = median_of(turns, lambda turn: turn.warm_mib)
+        memory = median_of(turns, lambda turn: turn.memory_mib)
         hits = [turn.hits for turn in turns if turn.hits is not None]
-        lines.append(f"| {_title(name)} | {first:.2f} | {memory:.0f} | {f'{min(hits):.1%}' if hits else ''} |")
+        least = f"{min(hits):.1%}" if hits else ""
+        lines.append(f"| {_title(name)} | {first:.2f} | {warm:.0f} | {memory:.0f} | {least} |")
     return "\n".join(lines)
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from tests.bench.ground import BenchError
 
-from .kernel import Cores
-from .load import Requests, sent
+from .kernel import Cores, busy_s
+from .load import sent
 from .mixing import HITS_LEAST, HITS_MOST, hits_share
 from .probe import Probe
 from .report import Measured, Turn
 from .services import Running, running
-from .world import World
+from .world import CONNECTIONS, World
 
 OPERATIONS = ("get", "list", "create", "login")
 _CLIENTS, _CHUNK = 8, 100
@@ -50,21 +50,26 @@ class Bench:
     def turn(self, name: str, operations: Iterable[str]) -> Turn:
         """One service's figures. Raises BenchError."""
         with self.warm(name) as service:
-            figures, hits = {}, None
+            figures, hits, warm_mib = {}, None, service.memory_mib()
             for operation in operations:
                 before = service.cache_reads()
-                figures[operation] = measured(service, self.world.requests(operation), self.seconds)
+                figures[operation] = self.measured(service, operation, self.seconds)
                 if operation == "get":
                     hits = hits_share(before, service.cache_reads())
                     must_hit(name, hits)
-            return Turn(service.first_answer_s, service.memory_mib(), figures, hits)
+            return Turn(service.first_answer_s, warm_mib, service.memory_mib(), figures, hits)
 
-
-def measured(service: Running, requests: Requests, seconds: float, think_ms: float = 0.0) -> Measured:
-    """One operation under load."""
-    before_s = service.processor_s()
-    load = sent(service.port, requests, seconds, think_ms)
-    return Measured(load, (service.processor_s() - before_s) / load.seconds)
+    def measured(
+        self, service: Running, operation: str, seconds: float, connections: int = CONNECTIONS, think_ms: float = 0.0
+    ) -> Measured:
+        """One operation under load."""
+        others, requests = self.cores.others, self.world.requests(operation, seconds, connections)
+        began, service_s, others_s = time.monotonic(), service.processor_s(), busy_s(others)
+        load = sent(service.port, requests, seconds, think_ms)
+        took_s, service_s = time.monotonic() - began, service.processor_s() - service_s
+        others_s = busy_s(others) - others_s
+        # wrk reads its files before it begins, which keeps its core busy and the service idle.
+        return Measured(load, service_s / load.seconds, others_s / took_s / len(others))
 
 
 def must_hit(name: str, hits: float) -> None:

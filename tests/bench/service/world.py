@@ -38,7 +38,7 @@ TRIED = 500  # of the people: those whose passwords are tried
 CONNECTIONS = 32  # keeps eight threads busy, and does not measure queues alone
 LOGIN_CONNECTIONS = 8
 FRESH_S = 1800  # tokens hold for an hour; they are made again after half of it
-_CREATES_MAX = 400_000
+FASTEST = 60_000  # requests a second that are prepared for: nobody is faster, and reading more takes wrk time
 _SEED = 4711
 
 
@@ -123,12 +123,12 @@ class World:
         return self.folder / f"{name}.tokens"
 
     # -- prepared requests --------------------------------------------------------------------------------------
-    def requests(self, operation: str, connections: int = CONNECTIONS) -> Requests:
-        """Those of one operation: get, list, create, login."""
+    def requests(self, operation: str, seconds: float, connections: int = CONNECTIONS) -> Requests:
+        """Those of one operation: get, list, create, login. The same in every turn, but for new users' addresses."""
+        count = round(FASTEST * seconds)
         if operation == "get":
-            paths = self.folder / "get.paths"
-            if not paths.exists():
-                _lines(paths, (f"/api/users/{one}" for one in mixed(self.hot, self.cold, _SEED)))
+            ids = islice(mixed(self.hot, self.cold, _SEED), count)
+            paths = _lines(self.folder / "get.paths", (f"/api/users/{one}" for one in ids))
             tokens = self._tokens_of("callers")
             return Requests(method="GET", paths=paths, tokens=tokens, connections=connections)
         if operation == "list":
@@ -138,7 +138,7 @@ class World:
         if operation == "create":
             tokens = self._tokens_of("admins")
             paths = _lines(self.folder / "create.paths", ["/api/users"])
-            bodies = self._new_people()
+            bodies = self._new_people(count)
             return Requests(method="POST", paths=paths, tokens=tokens, bodies=bodies, connections=connections)
         paths = _lines(self.folder / "login.paths", ["/api/auth/login"])
         given = ({"email": one.email, "password": PASSWORD} for one in self.people[TRIED:])
@@ -152,11 +152,11 @@ class World:
             while some := list(islice(left, 10_000)):
                 client.unlink(*map(user_key, some))
 
-    def _new_people(self) -> Path:
+    def _new_people(self, count: int) -> Path:
         """Bodies for creation, whose addresses nobody had in the runs before, either."""
         self._creates += 1
         number = self._creates
-        bodies = (f'{{"name":"New {n}","email":"new{number}-{n}@example.com"}}' for n in range(_CREATES_MAX))
+        bodies = (f'{{"name":"New {n}","email":"new{number}-{n}@example.com"}}' for n in range(count))
         return _lines(self.folder / "create.bodies", bodies)
 
     # -- filling ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.bench.ground import BenchError
 from tests.bench.service.contenders import cache_reads_in
-from tests.bench.service.kernel import cores_of, stat_from_proc
+from tests.bench.service.kernel import busy_s_in, cores_of, stat_from_proc
 from tests.bench.service.load import Load, load_from_text, percentile, together
 from tests.bench.service.mixing import hits_share, mixed
 from tests.bench.service.report import Measured, Turn, apart, operation_table, process_table, slope
@@ -108,31 +108,37 @@ def test_a_process_is_read_from_behind_its_name_which_may_hold_anything() -> Non
     assert (stat.session, stat.processor_s, stat.memory_mib) == (39, 3.0, 10.0)
 
 
+def test_cores_are_busy_with_all_but_idling_and_waiting_for_the_disk() -> None:
+    stat = "cpu  9 9 9 9 9 9 9\ncpu0 10 20 30 1000 2000 40 50 7 0 0\ncpu1 1 2 3 4 5 6 7 8 0 0\nintr 5 5\n"
+    assert busy_s_in(stat, [0]) == 1.5
+    assert busy_s_in(stat, [0, 1]) == 1.69
+
+
 # -- what becomes of the figures --------------------------------------------------------------------------------------
 def turn(per_second: int, latency_us: int = 1000, hits: float | None = None) -> Turn:
-    measured = Measured(Load(per_second, 1.0, {}, {latency_us: per_second}), 0.98)
-    return Turn(0.5, 40.0, {"get": measured}, hits)
+    measured = Measured(Load(per_second, 1.0, {}, {latency_us: per_second}), 0.98, 0.5)
+    return Turn(0.5, 40.0, 60.0, {"get": measured}, hits)
 
 
 def test_a_table_has_medians_of_rounds_and_how_many_times_as_fast_ours_is() -> None:
     results = {"ours": [turn(900), turn(1000), turn(1100)], "flask": [turn(100), turn(250, 2500), turn(300)]}
     assert operation_table("get", results).splitlines()[2:] == [
-        "| **this service** | 1000 | 900-1100 |  | 1.00 | 1.00 | 98% |",
-        "| Flask, gunicorn | 250 | 100-300 | 4.0 | 1.00 | 1.00 | 98% |",
+        "| **this service** | 1000 | 900-1100 |  | 1.00 | 1.00 | 98% | 50% |",
+        "| Flask, gunicorn | 250 | 100-300 | 4.0 | 1.00 | 1.00 | 98% | 50% |",
     ]
 
 
 def test_without_ours_there_is_nothing_to_compare_with() -> None:
     assert operation_table("get", {"flask": [turn(100)]}).splitlines()[2:] == [
-        "| Flask, gunicorn | 100 | 100-100 |  | 1.00 | 1.00 | 98% |"
+        "| Flask, gunicorn | 100 | 100-100 |  | 1.00 | 1.00 | 98% | 50% |"
     ]
 
 
 def test_of_hits_the_fewest_are_told_and_nothing_where_nobody_read() -> None:
     results = {"ours": [turn(1, hits=0.851), turn(1, hits=0.849)], "flask": [turn(1)]}
     assert process_table(results).splitlines()[2:] == [
-        "| **this service** | 0.50 | 40 | 84.9% |",
-        "| Flask, gunicorn | 0.50 | 40 |  |",
+        "| **this service** | 0.50 | 40 | 60 | 84.9% |",
+        "| Flask, gunicorn | 0.50 | 40 | 60 |  |",
     ]
 
 
