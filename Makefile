@@ -53,6 +53,7 @@ lint: ## style, types, playbooks, the page; ansible-test's sanity checks
 	@ansible-lint
 	@tests/sanity.sh
 
-bench: ## times of a run that has nothing to do, as ratios (needs `make up`)
+bench: ## times of a run that has nothing to do, as ratios (needs `make up`); the service beside its peers
 	@sandbox/bootstrap.sh --tests
 	@$(WITH_SANDBOX) $(ROOT) $(BIN)/python -m tests.bench
+	@$(ROOT) $(BIN)/python -m tests.bench.service

@@ -6,7 +6,7 @@ export PATH="$PWD/.venv/bin:$PATH"
 
 ruff check .
 mypy sandbox plugins tests/unit tests/torture
-MYPYPATH=app/backend mypy app/backend/backend
+MYPYPATH=app/backend mypy app/backend/backend tests/bench/service/__main__.py
 yamllint --strict .
 mapfile -t scripts < <(git grep -lE '^#!.*(/| )(ba)?sh$' -- ':!*.py' ':!*.md')
 shellcheck "${scripts[@]}"

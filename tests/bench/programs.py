@@ -21,9 +21,9 @@ def environment_folder(cache: Path, lock: bytes, python: str) -> Path:
     return cache / f"bench-{hashlib.sha256(lock + python.encode()).hexdigest()[:12]}"
 
 
-def installed() -> Path:
-    """The folder of the peers' programs. Raises BenchError when they cannot be installed."""
-    folder = environment_folder(paths_from(os.environ).cache, _LOCK.read_bytes(), sys.version)
+def installed(lock: Path = _LOCK) -> Path:
+    """The folder of the programs that `lock` pins. Raises BenchError when they cannot be installed."""
+    folder = environment_folder(paths_from(os.environ).cache, lock.read_bytes(), sys.version)
     done = folder / ".done"  # the last thing written: half an environment is none
     if not done.exists():
         print(f"Installing the peers into {folder} …", flush=True)
@@ -31,7 +31,7 @@ def installed() -> Path:
         _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
         python = str(folder / "bin" / "python")
         into = ("--quiet", "--compile-bytecode", "--python", python)
-        _run(uv, "pip", "install", *into, "--require-hashes", "-r", str(_LOCK))
+        _run(uv, "pip", "install", *into, "--require-hashes", "-r", str(lock))
         done.touch()
     return folder / "bin"
 

@@ -41,10 +41,12 @@ def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
 
 
 class Postgres:
-    """A PostgreSQL server of its own, which refuses to run as root; a streaming replica where it has a primary."""
+    """A PostgreSQL server of its own, which refuses to run as root; a streaming replica where it has a primary.
+    `durable`: it waits for the disk, as a real one."""
 
-    def __init__(self, folder: Path, primary: Postgres | None = None) -> None:
+    def __init__(self, folder: Path, primary: Postgres | None = None, *, durable: bool = False) -> None:
         self.port = free_port()
+        self._fsync = "on" if durable else "off"
         self._folder = folder
         self._as = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._as:
@@ -70,7 +72,8 @@ class Postgres:
 
     def start(self) -> None:
         """Starts it and waits until it accepts connections."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=60"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self._folder} -c max_connections=60"
+        options += f" -c fsync={self._fsync}"
         self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:
