@@ -116,6 +116,12 @@ def test_the_larger_an_environment_the_smaller_the_share_of_requests_that_is_tra
     assert environment(name).fields(f"kube.ConfigMap/{name}/app-config")["data"]["TRACE_SAMPLING"] == share
 
 
+@pytest.mark.parametrize("name", ["development", "staging", "production"])
+def test_what_the_network_says_of_clients_is_believed(environment: Environments, name: str) -> None:
+    told = environment(name).fields(f"kube.ConfigMap/{name}/app-config")["data"]
+    assert told["TRUSTED_PROXIES"] == environment("production").fields("aws.vpc/main")["cidr"]
+
+
 def test_the_sandbox_is_reached_on_its_port_and_runs_its_own_images(environment: Environments) -> None:
     found = environment("sandbox")
     (port,) = found.fields("kube.Service/sandbox/frontend")["spec"]["ports"]
