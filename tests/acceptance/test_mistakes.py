@@ -216,6 +216,6 @@ def test_a_cluster_that_does_not_answer_is_said_once_with_its_address_and_soon(s
     for out in (check.out, ran.out):
         assert message(out).count("Unreachable. https://127.0.0.1:9: [Errno 111] Connection refused.") == 1
         assert "kube.Deployment, " in message(out)
-    assert "29 not planned." in check.out
+    assert "30 not planned." in check.out
     # Given up once, for all fourteen kinds together.
     assert check.seconds < 60, "each kind waited for itself"

@@ -12,8 +12,9 @@ from testinfra.host import Host
 NAMESPACE = "molecule-backend"
 FETCH = """python -c '
 import json, sys, urllib.request
-url, body = sys.argv[1], sys.argv[2].encode() if len(sys.argv) > 2 else None
-request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+url, body, token = sys.argv[1], sys.argv[2].encode() if sys.argv[2:] else None, "".join(sys.argv[3:])
+request = urllib.request.Request(url, body or None, {"Content-Type": "application/json"})
+if token: request.add_header("Authorization", "Bearer " + token)
 print(urllib.request.urlopen(request, timeout=10).read().decode())
 '"""
 
@@ -60,10 +61,19 @@ def test_migrations_ran_before_it(pod: Callable[..., Host]) -> None:
 
 
 def test_a_user_goes_through_the_service_into_the_database(service: Host) -> None:
-    made = service.run(f"""{FETCH} http://backend/api/users '{{"name": "Ada", "email": "ada@molecule.example.com"}}'""")
-    assert json.loads(made.stdout)["email"] == "ada@molecule.example.com", made.stderr
-    listed = json.loads(service.run(f"{FETCH} http://backend/api/users").stdout)
-    assert [one["name"] for one in listed["items"]] == ["Ada"]
+    def fetch(path: str, *rest: str) -> Any:
+        answer = service.run(" ".join([FETCH, f"http://backend/api/{path}", *(f"'{one}'" for one in rest)]))
+        assert answer.rc == 0, answer.stderr
+        return json.loads(answer.stdout)
+
+    who = {"email": "ada@molecule.example.com", "password": "only for this scenario"}
+    made = fetch("auth/register", json.dumps(who | {"name": "Ada"}))
+    token = fetch("auth/login", json.dumps(who))["access_token"]
+    assert fetch("auth/me", "", token)["user"] == fetch(f"users/{made['id']}", "", token) == made
+
+
+def test_without_a_token_nobody_is_let_in(service: Host) -> None:
+    assert "HTTP Error 401" in service.run(f"{FETCH} http://backend/api/users").stderr
 
 
 def test_the_root_file_system_cannot_be_written(service: Host) -> None:

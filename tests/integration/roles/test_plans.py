@@ -19,7 +19,7 @@ SUMMARY = re.compile(r"Plan: (\d+) to create, 0 to update, 0 to replace, 0 to de
     ("inventory", "first", "last", "created"),
     [
         ("production", "aws.vpc/main", "kube.Deployment/production/backend", 61),
-        ("sandbox", "aws.vpc/main", "kube.Deployment/sandbox/backend", 60),
+        ("sandbox", "aws.vpc/main", "kube.Deployment/sandbox/backend", 61),
         ("staging", "kube.Namespace/staging", "kube.Deployment/staging/backend", 35),
         ("development", "kube.Namespace/development", "kube.Deployment/development/backend", 35),
     ],
