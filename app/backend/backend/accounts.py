@@ -19,7 +19,7 @@ from backend.cache.link import Link
 from backend.cache.sessions import SESSIONS
 from backend.cache.wire import SingleWire
 from backend.config import ConfigError, Settings, settings_from_env
-from backend.entities import ROLES
+from backend.entities import ROLES, Origin
 from backend.errors import Busy, DatabaseUnavailable, FieldError
 from backend.observability.instruments import Instruments
 from backend.observability.logs import configure
@@ -57,9 +57,10 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
         if user_id is None:
             return f"There is no user {arguments.email}."
         if arguments.command == "role":
-            version = accounts.set_role(user_id, arguments.role)
+            version = accounts.set_role(user_id, arguments.role, Origin())
         else:
-            version = accounts.set_password(user_id, Passwords(instruments.password_hashes.record).hash(password))
+            hashed = Passwords(instruments.password_hashes.record).hash(password)
+            version = accounts.set_password(user_id, hashed, Origin())
         if version is None:
             return f"{arguments.email} has no account yet: set a password first."
         Sessions(accounts, cache_of(SESSIONS, link, instruments)).changed(user_id, version)

@@ -26,9 +26,11 @@ from backend.observability.instruments import Instruments
 from backend.observability.otlp import Exporter
 from backend.observability.tracing import Tracer
 from backend.repository.accounts import AccountRepository
+from backend.repository.audit import AuditRepository
 from backend.repository.pool import Pool, together
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
+from backend.service.audit import AuditService
 from backend.service.auth import AuthService
 from backend.service.sessions import Sessions
 from backend.service.tokens import Tokens
@@ -48,10 +50,12 @@ class Backend:
     pool: Pool
     replicas: Replicas
     link: Link | None
+    audit: AuditService
     exporter: Exporter | None
 
     def close(self) -> None:
-        """Sends the last traces, and closes all connections."""
+        """Writes and sends what is left for the audit log and of traces, and closes all connections."""
+        self.audit.close()
         if self.exporter is not None:
             self.exporter.close()
         self.pool.close()
@@ -85,12 +89,16 @@ def assemble(settings: Settings) -> Backend:
     if settings.auth.keys:
         throttle = RedisThrottle(link) if link else LocalThrottle()
         auth = AuthService(accounts, sessions, Tokens(KeyRing(settings.auth.keys)), throttle, instruments)
+    audit_log = AuditRepository(pool, instruments.invocations)
+    audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
     pool.start()
     replicas.start()
+    audit.start()
     exporter = _exporter(settings.tracing, instruments)
     tracer = Tracer(settings.tracing.share, settings.tracing.slow_s, exporter.keep if exporter else None)
-    service = service_app(settings, users, auth, health, instruments, tracer)
-    return Backend(service, management_app(settings, health, instruments), health, pool, replicas, link, exporter)
+    service = service_app(settings, users, audit, auth, health, instruments, tracer)
+    management = management_app(settings, health, instruments)
+    return Backend(service, management, health, pool, replicas, link, audit, exporter)
 
 
 def cache_of(form: Form[R], link: Link | None, instruments: Instruments) -> VersionedCache[R] | NoCache[R]:

@@ -111,6 +111,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     drain_s: float = 5.0
     shutdown_timeout_s: float = 20.0
+    audit_retention_months: int = 24
     build: str = "unknown"
 
     @property
@@ -392,6 +393,7 @@ def settings_from_env(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=read.parsed("TRUSTED_PROXIES", (), _parse_networks, 'networks such as "10.0.0.0/16, ::1"'),
         drain_s=read.seconds("SHUTDOWN_DRAIN", 5.0),
         shutdown_timeout_s=read.seconds("SHUTDOWN_TIMEOUT", 20.0, 1.0),
+        audit_retention_months=read.whole("AUDIT_RETENTION_MONTHS", 24, 1, 1200),
         build=read.text("APP_BUILD", "unknown"),
     )
     if settings.app_port == settings.management_port:

@@ -29,6 +29,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "changeUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
     "deleteUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
     "setRole": {"own": {"admin"}, "others": {"admin"}},
+    "listAudit": {"others": {"auditor", "admin"}},
     "getMe": {"others": {"user", "auditor", "admin"}},
     "changePassword": {"others": {"user", "auditor", "admin"}},
     "logout": {"others": {"user", "auditor", "admin"}},

@@ -74,6 +74,7 @@ def test_every_variable_reaches_its_setting() -> None:
             "TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32, 192.0.2.7",
             "SHUTDOWN_DRAIN": "1",
             "SHUTDOWN_TIMEOUT": "9",
+            "AUDIT_RETENTION_MONTHS": "6",
             "APP_BUILD": "abc123",
         }
     )
@@ -95,6 +96,7 @@ def test_every_variable_reaches_its_setting() -> None:
     assert settings.hsts is True
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]
     assert (settings.drain_s, settings.shutdown_timeout_s) == (1, 9)
+    assert settings.audit_retention_months == 6
     assert (settings.auth.required, settings.auth.secure_cookies) == (True, False)
     assert [(key.kid, key.secret, key.signs_from) for key in settings.auth.keys] == [
         ("k1", b"01234567890123456789012345678901", 0)
@@ -132,6 +134,7 @@ def test_everything_that_is_wrong_is_named_in_one_message() -> None:
         ("CORS_ORIGINS", "https://a.example, *", 'origins such as "https://app.example.com", or "*"'),
         ("CORS_ORIGINS", "https://a.example/", 'origins such as "https://app.example.com", or "*"'),
         ("CORS_ORIGINS", "https://*.example", 'origins such as "https://app.example.com", or "*"'),
+        ("AUDIT_RETENTION_MONTHS", "0", "a whole number from 1 to 1200"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", 'networks such as "10.0.0.0/16, ::1"'),
         ("TRUSTED_PROXIES", "proxy.internal", 'networks such as "10.0.0.0/16, ::1"'),
     ],

@@ -1,4 +1,7 @@
-"""Accounts and their logins in PostgreSQL. Every method is one statement, hence one transaction."""
+"""Accounts and their logins in PostgreSQL. Every method is one statement, hence one transaction.
+
+A statement that writes also notes it in the audit log.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import Credentials, Session, User, UserFields
+from backend.entities import Credentials, Origin, Session, User, UserFields
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
+from backend.repository.audit import noting
 from backend.repository.pool import Pool
 from backend.repository.replicas import Replicas
 from backend.repository.search import beginnings
@@ -22,10 +26,11 @@ REPEAT_WITHIN = "10 seconds"  # a refresh whose answer was lost may be sent agai
 
 _REGISTER = Statement(
     "accounts_register",
-    ("text", "text", "text", "text[]", "text"),
+    ("text", "text", "text", "text[]", "text", "bigint", "text"),
     "WITH made AS (INSERT INTO users (name, email, status, beginnings) VALUES ($1, $2, $3, $4)"
     f" RETURNING {COLUMNS}),"
-    f" account AS (INSERT INTO accounts (user_id, password) SELECT id, $5 FROM made) SELECT {COLUMNS} FROM made",
+    " account AS (INSERT INTO accounts (user_id, password) SELECT id, $5 FROM made),"
+    f" {noting('user.registered', 'made', 6, actor='coalesce($6, id)')} SELECT {COLUMNS} FROM made",
 )
 _CREDENTIALS = Statement(
     "accounts_credentials",
@@ -45,14 +50,14 @@ _VERSION = Statement("accounts_version", ("bigint",), "SELECT version FROM accou
 # The password that was verified is still the account's: a change of it meanwhile wins.
 _LOG_IN = Statement(
     "accounts_log_in",
-    ("uuid", "bigint", "text", "integer"),
+    ("uuid", "bigint", "text", "integer", "bigint", "text"),
     "WITH account AS (UPDATE accounts SET version = version + 1 WHERE user_id = $2 AND password = $3"
     " RETURNING user_id, version),"
     " made AS (INSERT INTO logins (id, user_id, expires_at) SELECT $1, user_id, now() + $4 * interval '1 second'"
     " FROM account),"
     " gone AS (DELETE FROM logins WHERE user_id IN (SELECT user_id FROM account) AND (expires_at <= now() OR id IN"
-    f" (SELECT id FROM logins WHERE user_id = $2 ORDER BY rotated_at DESC OFFSET {LOGINS_MAX - 1})))"
-    " SELECT version FROM account",
+    f" (SELECT id FROM logins WHERE user_id = $2 ORDER BY rotated_at DESC OFFSET {LOGINS_MAX - 1}))),"
+    f" {noting('login', 'account', 5, actor='coalesce($5, user_id)', subject='user_id')} SELECT version FROM account",
 )
 _ROTATE = Statement(
     "logins_rotate",
@@ -66,41 +71,59 @@ _ROTATED_JUST_NOW = Statement(
     f"SELECT user_id, serial FROM logins WHERE id = $1 AND serial = $2 + 1 AND expires_at > now()"
     f" AND rotated_at > now() - interval '{REPEAT_WITHIN}'",
 )
-_LOG_OUT = Statement(
-    "accounts_log_out",
-    ("uuid",),
-    "WITH gone AS (DELETE FROM logins WHERE id = $1 RETURNING user_id) UPDATE accounts a SET version = version + 1"
-    " FROM gone WHERE a.user_id = gone.user_id RETURNING a.user_id, a.version",
-)
+
+
+def _log_out(name: str, action: str) -> Statement:
+    return Statement(
+        name,
+        ("uuid", "bigint", "text"),
+        "WITH gone AS (DELETE FROM logins WHERE id = $1 RETURNING user_id),"
+        " account AS (UPDATE accounts a SET version = version + 1 FROM gone WHERE a.user_id = gone.user_id"
+        f" RETURNING a.user_id, a.version), {noting(action, 'account', 2, subject='user_id')}"
+        " SELECT user_id, version FROM account",
+    )
+
+
+_LOG_OUT = _log_out("accounts_log_out", "logout")
+_REFRESH_REUSED = _log_out("accounts_refresh_reused", "refresh.reused")
+_EVERYWHERE = "jsonb_build_object('everywhere', true)"
 _LOG_OUT_EVERYWHERE = Statement(
     "accounts_log_out_everywhere",
-    ("bigint",),
-    "WITH gone AS (DELETE FROM logins WHERE user_id = $1)"
-    " UPDATE accounts SET version = version + 1 WHERE user_id = $1 RETURNING user_id, version",
+    ("bigint", "bigint", "text"),
+    "WITH gone AS (DELETE FROM logins WHERE user_id = $1),"
+    " account AS (UPDATE accounts SET version = version + 1 WHERE user_id = $1 RETURNING user_id, version),"
+    f" {noting('logout', 'account', 2, subject='user_id', details=_EVERYWHERE)}"
+    " SELECT user_id, version FROM account",
 )
 _CHANGE_PASSWORD = Statement(
     "accounts_change_password",
-    ("bigint", "text", "text", "uuid"),
+    ("bigint", "text", "text", "uuid", "bigint", "text"),
     "WITH account AS (UPDATE accounts SET password = $3, version = version + 1 WHERE user_id = $1 AND password = $2"
     " RETURNING user_id, version),"
-    " gone AS (DELETE FROM logins WHERE user_id IN (SELECT user_id FROM account) AND id IS DISTINCT FROM $4)"
-    " SELECT version FROM account",
+    " gone AS (DELETE FROM logins WHERE user_id IN (SELECT user_id FROM account) AND id IS DISTINCT FROM $4),"
+    f" {noting('password.changed', 'account', 5, subject='user_id')} SELECT version FROM account",
 )
 _SET_PASSWORD = Statement(
     "accounts_set_password",
-    ("bigint", "text"),
-    "WITH gone AS (DELETE FROM logins WHERE user_id = $1) INSERT INTO accounts (user_id, password) VALUES ($1, $2)"
-    " ON CONFLICT (user_id) DO UPDATE SET password = $2, version = accounts.version + 1 RETURNING version",
+    ("bigint", "text", "bigint", "text"),
+    "WITH gone AS (DELETE FROM logins WHERE user_id = $1),"
+    " account AS (INSERT INTO accounts (user_id, password) VALUES ($1, $2) ON CONFLICT (user_id)"
+    " DO UPDATE SET password = $2, version = accounts.version + 1 RETURNING user_id, version),"
+    f" {noting('password.changed', 'account', 3, subject='user_id')} SELECT version FROM account",
 )
 _REHASH = Statement(
     "accounts_rehash",
     ("bigint", "text", "text"),
     "UPDATE accounts SET password = $3 WHERE user_id = $1 AND password = $2 RETURNING version",
 )
+_NEW_ROLE = "jsonb_build_object('role', role)"
 _SET_ROLE = Statement(
     "accounts_set_role",
-    ("bigint", "text"),
-    "UPDATE accounts SET role = $2, version = version + 1 WHERE user_id = $1 RETURNING version",
+    ("bigint", "text", "bigint", "text"),
+    "WITH account AS (UPDATE accounts SET role = $2, version = version + 1 WHERE user_id = $1"
+    " RETURNING user_id, role, version),"
+    f" {noting('role.changed', 'account', 3, subject='user_id', details=_NEW_ROLE)}"
+    " SELECT version FROM account",
 )
 _ID_OF = Statement("users_id_of", ("text",), "SELECT id FROM users WHERE lower(email) = lower($1)")
 
@@ -135,10 +158,10 @@ class AccountRepository:
             self._invocations.record(perf_counter() - began, "AccountRepository", method, state)
         return rows[0] if rows else None
 
-    def register(self, fields: UserFields, password: str) -> User:
+    def register(self, fields: UserFields, password: str, origin: Origin) -> User:
         """The new user, with an account."""
         try:
-            given = (fields.name, fields.email, fields.status, beginnings(fields.name), password)
+            given = (fields.name, fields.email, fields.status, beginnings(fields.name), password, *origin)
             row = self._write("register", _REGISTER, *given)
         except psycopg2.errors.UniqueViolation:
             raise email_taken() from None
@@ -167,9 +190,10 @@ class AccountRepository:
         """The account's version."""
         return _number(self._read("version", _VERSION, user_id))
 
-    def log_in(self, login: str, credentials: Credentials, ttl_s: int) -> int | None:
+    def log_in(self, login: str, credentials: Credentials, ttl_s: int, origin: Origin) -> int | None:
         """Stores a login; None where the password was changed meanwhile."""
-        return _number(self._write("log_in", _LOG_IN, login, credentials.user_id, credentials.password, ttl_s))
+        given = (login, credentials.user_id, credentials.password, ttl_s, *origin)
+        return _number(self._write("log_in", _LOG_IN, *given))
 
     def rotate(self, login: str, serial: int, ttl_s: int) -> tuple[int, int] | None:
         """(user id, new serial) where `serial` is the login's; also once more shortly after that, for lost answers."""
@@ -178,31 +202,31 @@ class AccountRepository:
         )
         return (row[0], row[1]) if row else None
 
-    def log_out(self, login: str) -> tuple[int, int] | None:
-        """(user id, version) of the account whose login this was."""
-        row = self._write("log_out", _LOG_OUT, login)
+    def log_out(self, login: str, origin: Origin, *, reused: bool = False) -> tuple[int, int] | None:
+        """(user id, version) of the account whose login this was. `reused`: an old refresh token of it came back."""
+        row = self._write("log_out", _REFRESH_REUSED if reused else _LOG_OUT, login, *origin)
         return (row[0], row[1]) if row else None
 
-    def log_out_everywhere(self, user_id: int) -> tuple[int, int] | None:
+    def log_out_everywhere(self, user_id: int, origin: Origin) -> tuple[int, int] | None:
         """The same for all logins of a user."""
-        row = self._write("log_out_everywhere", _LOG_OUT_EVERYWHERE, user_id)
+        row = self._write("log_out_everywhere", _LOG_OUT_EVERYWHERE, user_id, *origin)
         return (row[0], row[1]) if row else None
 
-    def change_password(self, user_id: int, stored: str, new: str, but: str) -> int | None:
+    def change_password(self, user_id: int, stored: str, new: str, but: str, origin: Origin) -> int | None:
         """Another password, and the end of all logins but one; None where `stored` is not the password any more."""
-        return _number(self._write("change_password", _CHANGE_PASSWORD, user_id, stored, new, but))
+        return _number(self._write("change_password", _CHANGE_PASSWORD, user_id, stored, new, but, *origin))
 
-    def set_password(self, user_id: int, new: str) -> int | None:
+    def set_password(self, user_id: int, new: str, origin: Origin) -> int | None:
         """A password for a user, who has an account from then on; all logins end."""
-        return _number(self._write("set_password", _SET_PASSWORD, user_id, new))
+        return _number(self._write("set_password", _SET_PASSWORD, user_id, new, *origin))
 
     def rehash(self, user_id: int, stored: str, new: str) -> None:
         """The same password with other figures; nothing where it was changed meanwhile."""
         self._write("rehash", _REHASH, user_id, stored, new)
 
-    def set_role(self, user_id: int, role: str) -> int | None:
+    def set_role(self, user_id: int, role: str, origin: Origin) -> int | None:
         """Another role."""
-        return _number(self._write("set_role", _SET_ROLE, user_id, role))
+        return _number(self._write("set_role", _SET_ROLE, user_id, role, *origin))
 
     def id_of(self, email: str) -> int | None:
         """The id of the user with this address."""

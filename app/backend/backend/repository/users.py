@@ -1,4 +1,7 @@
-"""Users in PostgreSQL. Every method is one statement, hence one transaction, but for `create_once`."""
+"""Users in PostgreSQL. Every method is one statement, hence one transaction, but for `create_once`.
+
+A statement that writes also notes it in the audit log: there is neither one without the other.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import SORTS, Listing, Page, Position, RequestKey, User, UserChange, UserFields
+from backend.entities import SORTS, Listing, Origin, Page, Position, RequestKey, User, UserChange, UserFields
 from backend.errors import Conflict, InProgress
 from backend.observability.metrics import Timer
 from backend.repository import idempotency
 from backend.repository.access import Rows, read, write
+from backend.repository.audit import noting
 from backend.repository.pool import Pool, Pooled
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.search import beginnings, wanted
@@ -47,18 +51,28 @@ _MATCHES = "($2 IS NULL OR version = ANY ($2))"  # decided where the row is lock
 _GET = Statement("users_get", ("bigint",), f"SELECT {COLUMNS} FROM users WHERE id = $1")
 _CREATE = Statement(
     "users_create",
-    ("text", "text", "text", "text[]"),
-    f"INSERT INTO users (name, email, status, beginnings) VALUES ($1, $2, $3, $4) RETURNING {COLUMNS}",
+    ("text", "text", "text", "text[]", "bigint", "text"),
+    f"WITH made AS (INSERT INTO users (name, email, status, beginnings) VALUES ($1, $2, $3, $4) RETURNING {COLUMNS}),"
+    f" {noting('user.created', 'made', 5)} SELECT {COLUMNS} FROM made",
 )
+_CHANGED = "jsonb_build_object('fields', changed)"  # their names only
 _UPDATE = Statement(
     "users_update",
-    ("bigint", "bigint[]", "text", "text", "text", "text[]"),
-    "UPDATE users SET name = coalesce($3, name), email = coalesce($4, email), status = coalesce($5, status),"
-    " beginnings = coalesce($6, beginnings), updated_at = now(), updated_by = current_user,"
-    f" version = version + 1 WHERE id = $1 AND {_MATCHES} RETURNING {COLUMNS}",
+    ("bigint", "bigint[]", "text", "text", "text", "text[]", "bigint", "text"),
+    f"WITH before AS (SELECT * FROM users WHERE id = $1 AND {_MATCHES} FOR UPDATE),"
+    " written AS (UPDATE users u SET name = coalesce($3, u.name), email = coalesce($4, u.email),"
+    " status = coalesce($5, u.status), beginnings = coalesce($6, u.beginnings), updated_at = now(),"
+    " updated_by = current_user, version = u.version + 1 FROM before b WHERE u.id = b.id RETURNING u.*,"
+    " array_remove(ARRAY[CASE WHEN u.name <> b.name THEN 'name' END, CASE WHEN u.email <> b.email THEN 'email' END,"
+    " CASE WHEN u.status <> b.status THEN 'status' END], NULL) AS changed),"
+    f" {noting('user.changed', 'written', 7, details=_CHANGED)}"
+    f" SELECT {COLUMNS} FROM written",
 )
 _DELETE = Statement(
-    "users_delete", ("bigint", "bigint[]"), f"DELETE FROM users WHERE id = $1 AND {_MATCHES} RETURNING {COLUMNS}"
+    "users_delete",
+    ("bigint", "bigint[]", "bigint", "text"),
+    f"WITH gone AS (DELETE FROM users WHERE id = $1 AND {_MATCHES} RETURNING {COLUMNS}),"
+    f" {noting('user.deleted', 'gone', 3)} SELECT {COLUMNS} FROM gone",
 )
 _PING = Statement("ping", (), "SELECT 1")
 
@@ -130,12 +144,12 @@ class UserRepository:
         rows = self._read("get", _GET, (user_id,), self._replicas.for_user(user_id))
         return user_from_row(rows[0]) if rows else None
 
-    def create(self, fields: UserFields) -> User:
+    def create(self, fields: UserFields, origin: Origin) -> User:
         """The new user as stored."""
-        given = (fields.name, fields.email, fields.status, beginnings(fields.name))
+        given = (fields.name, fields.email, fields.status, beginnings(fields.name), *origin)
         return user_from_row(self._write("create", _CREATE, given)[0])
 
-    def create_once(self, fields: UserFields, key: RequestKey) -> tuple[User, bool]:
+    def create_once(self, fields: UserFields, key: RequestKey, origin: Origin) -> tuple[User, bool]:
         """(the user as it was created, whether an earlier request with this key did that).
 
         Raises KeyReused where that was another request, InProgress where it takes long.
@@ -143,7 +157,7 @@ class UserRepository:
         with self._timed("create"), self._pool.lend(wary=True) as pooled:
             try:
                 with transaction(pooled, LOCK_WAIT_S):
-                    user, earlier = _claim_or_insert(pooled, fields, key)
+                    user, earlier = _claim_or_insert(pooled, fields, key, origin)
             except psycopg2.errors.UniqueViolation:
                 raise email_taken() from None
             except psycopg2.errors.LockNotAvailable:
@@ -152,17 +166,17 @@ class UserRepository:
         return user, earlier
 
     def update(
-        self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None
+        self, user_id: int, change: UserFields | UserChange, origin: Origin, if_match: Sequence[int] | None = None
     ) -> User | None:
         """The user as stored now; None where there is none, or none of these versions."""
         found_by = beginnings(change.name) if change.name is not None else None
-        given = (user_id, if_match, change.name, change.email, change.status, found_by)
+        given = (user_id, if_match, change.name, change.email, change.status, found_by, *origin)
         rows = self._write("update", _UPDATE, given)
         return user_from_row(rows[0]) if rows else None
 
-    def delete(self, user_id: int, if_match: Sequence[int] | None = None) -> User | None:
+    def delete(self, user_id: int, origin: Origin, if_match: Sequence[int] | None = None) -> User | None:
         """The user that was deleted; None where there was none, or none of these versions."""
-        rows = self._write("delete", _DELETE, (user_id, if_match))
+        rows = self._write("delete", _DELETE, (user_id, if_match, *origin))
         return user_from_row(rows[0]) if rows else None
 
     def ping(self, timeout_s: float) -> None:
@@ -171,11 +185,11 @@ class UserRepository:
             run(pooled, _PING)
 
 
-def _claim_or_insert(pooled: Pooled, fields: UserFields, key: RequestKey) -> tuple[User, bool]:
+def _claim_or_insert(pooled: Pooled, fields: UserFields, key: RequestKey, origin: Origin) -> tuple[User, bool]:
     earlier = idempotency.claim(pooled, key)
     if earlier is not None:
         return _as_created(fields, *earlier), True
-    given = (fields.name, fields.email, fields.status, beginnings(fields.name))
+    given = (fields.name, fields.email, fields.status, beginnings(fields.name), *origin)
     user = user_from_row(run(pooled, _CREATE, given)[0])
     idempotency.settle(pooled, key, user.id)
     return user, False

@@ -12,8 +12,10 @@ from backend.config import Settings
 from backend.observability.health import Answer, Health
 from backend.observability.instruments import Instruments
 from backend.observability.tracing import Tracer
+from backend.service.audit import AuditService
 from backend.service.auth import AuthService
 from backend.service.users import UserService
+from backend.web import audit as audit_routes
 from backend.web import auth as auth_routes
 from backend.web import openapi
 from backend.web import users as user_routes
@@ -77,6 +79,7 @@ def health_reply(answer: Answer) -> HTTPResponse:
 def service_app(
     settings: Settings,
     users: UserService,
+    audit: AuditService,
     auth: AuthService | None,
     health: Health,
     instruments: Instruments,
@@ -85,7 +88,7 @@ def service_app(
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     cookies = Cookies(secure=settings.auth.secure_cookies)
     gate = Gate(auth, cookies, required=settings.auth.required)
-    operations = [*user_routes.operations(users), *_general(settings, health)]
+    operations = [*user_routes.operations(users, audit), *audit_routes.operations(audit), *_general(settings, health)]
     if auth is not None:
         operations += auth_routes.operations(auth, users, gate, cookies)
     app = operations_app(operations, gate, cookies)

@@ -8,7 +8,7 @@ from typing import Any
 
 from bottle import HTTPResponse, request
 
-from backend.entities import Page, User
+from backend.entities import AuditEntry, Page, User
 from backend.errors import FieldError, InvalidRequest
 from backend.observability.logs import correlation_id
 
@@ -113,3 +113,16 @@ def user_to_json(user: User) -> dict[str, Any]:
 def page_to_json(page: Page, next_cursor: str | None) -> dict[str, Any]:
     """A page of a list; `next_cursor` is null at the end."""
     return {"items": [user_to_json(user) for user in page.users], "next_cursor": next_cursor}
+
+
+def entry_to_json(entry: AuditEntry) -> dict[str, Any]:
+    """An entry of the audit log as clients see it."""
+    return {
+        "id": entry.id,
+        "at": _time(entry.at),
+        "action": entry.action,
+        "actor": entry.actor,
+        "subject": entry.subject,
+        "correlation_id": entry.correlation_id,
+        "details": entry.details,
+    }

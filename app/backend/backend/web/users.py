@@ -8,8 +8,10 @@ from typing import Any
 from bottle import HTTPResponse
 
 from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserChange, UserFields
+from backend.service.audit import AuditService
 from backend.service.users import UserService
-from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS, caller
+from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS
+from backend.web.audit import origin
 from backend.web.cursors import cursor_text, links, position_in
 from backend.web.etags import Match, NoneMatch, etag_of
 from backend.web.json import MERGE_PATCH_TYPE, page_to_json, reply, user_to_json
@@ -75,7 +77,7 @@ def _fields(body: dict[str, Any]) -> UserFields:
     return UserFields(name=body["name"], email=body["email"], status=body["status"])
 
 
-def operations(users: UserService) -> list[Operation]:
+def operations(users: UserService, audit: AuditService) -> list[Operation]:
     """The operations on users."""
     by_id = {"user_id": Parameter(Whole(1, ID_MAX), "The user's id.")}
 
@@ -84,10 +86,12 @@ def operations(users: UserService) -> list[Operation]:
         page = users.list(listing, limit, position_in(listing, cursor) if cursor is not None else None)
         following = cursor_text(listing, page.end) if page.end is not None else None
         asked = {name: value for name, value in given_query().items() if name in _LIST_QUERY}
+        audit.users_listed(origin(), asked, len(page.users))
         return reply(page_to_json(page, following), Link=links(_USERS, asked, following))
 
     def get_user(user_id: int, if_none_match: Container[int] | None) -> HTTPResponse:
         user, hit = users.get(user_id)
+        audit.user_read(origin(), user_id)
         x_cache = "hit" if hit else "miss"
         if if_none_match is not None and user.version in if_none_match:
             headers = {"ETag": etag_of(user), "X-Cache": x_cache, "Cache-Control": "no-store"}
@@ -97,22 +101,22 @@ def operations(users: UserService) -> list[Operation]:
     def create_user(body: dict[str, Any], idempotency_key: str | None) -> HTTPResponse:
         fields = _fields(body)
         if idempotency_key is None:
-            user, earlier = users.create(fields), False
+            user, earlier = users.create(fields, origin()), False
         else:
-            user, earlier = users.create_once(fields, idempotency_key, str(caller().user_id or ""))
+            user, earlier = users.create_once(fields, idempotency_key, origin())
         replayed = {"Idempotency_Replayed": "true"} if earlier else {}
         return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user), **replayed)
 
     def update_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
-        user = users.update(user_id, _fields(body), if_match)
+        user = users.update(user_id, _fields(body), origin(), if_match)
         return reply(user_to_json(user), ETag=etag_of(user))
 
     def patch_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
-        user = users.update(user_id, UserChange(**body), if_match)
+        user = users.update(user_id, UserChange(**body), origin(), if_match)
         return reply(user_to_json(user), ETag=etag_of(user))
 
     def delete_user(user_id: int, if_match: list[int] | None) -> HTTPResponse:
-        users.delete(user_id, if_match)
+        users.delete(user_id, origin(), if_match)
         return HTTPResponse(status=204)
 
     return [
