@@ -27,11 +27,13 @@ from backend.observability.otlp import Exporter
 from backend.observability.tracing import Tracer
 from backend.repository.accounts import AccountRepository
 from backend.repository.audit import AuditRepository
+from backend.repository.exports import ExportRepository
 from backend.repository.pool import Pool, together
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
 from backend.service.audit import AuditService
 from backend.service.auth import AuthService
+from backend.service.exports import ExportService
 from backend.service.sessions import Sessions
 from backend.service.tokens import Tokens
 from backend.service.users import UserService
@@ -91,12 +93,13 @@ def assemble(settings: Settings) -> Backend:
         auth = AuthService(accounts, sessions, Tokens(KeyRing(settings.auth.keys)), throttle, instruments)
     audit_log = AuditRepository(pool, instruments.invocations)
     audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
+    exports = ExportService(ExportRepository(pool, instruments.invocations), audit)
     pool.start()
     replicas.start()
     audit.start()
     exporter = _exporter(settings.tracing, instruments)
     tracer = Tracer(settings.tracing.share, settings.tracing.slow_s, exporter.keep if exporter else None)
-    service = service_app(settings, users, audit, auth, health, instruments, tracer)
+    service = service_app(settings, users, audit, exports, auth, health, instruments, tracer)
     management = management_app(settings, health, instruments)
     return Backend(service, management, health, pool, replicas, link, audit, exporter)
 

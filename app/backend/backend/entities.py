@@ -129,6 +129,7 @@ ACTIONS = (
     "user.changed",
     "user.deleted",
     "user.read",
+    "user.exported",
     "users.listed",
     "role.changed",
     "password.changed",
@@ -177,3 +178,31 @@ class AuditPage:
 
     entries: tuple[AuditEntry, ...]
     end: AuditPosition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A login that may still be refreshed."""
+
+    id: str  # a UUID
+    used_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatableRequest:
+    """A request with an Idempotency-Key: when it came, and which user it created."""
+
+    at: datetime
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserExport:
+    """Everything that is stored of one user; `role` is None without an account."""
+
+    user: User
+    role: str | None
+    logins: tuple[Login, ...]
+    requests: tuple[RepeatableRequest, ...]
+    entries: tuple[AuditEntry, ...]

@@ -28,6 +28,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "replaceUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
     "changeUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
     "deleteUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
+    "exportUser": {"own": {"user", "auditor", "admin"}, "others": {"admin"}},
     "setRole": {"own": {"admin"}, "others": {"admin"}},
     "listAudit": {"others": {"auditor", "admin"}},
     "getMe": {"others": {"user", "auditor", "admin"}},

@@ -72,6 +72,7 @@ _DELETE = Statement(
     "users_delete",
     ("bigint", "bigint[]", "bigint", "text"),
     f"WITH gone AS (DELETE FROM users WHERE id = $1 AND {_MATCHES} RETURNING {COLUMNS}),"
+    " notes AS (DELETE FROM idempotency_keys WHERE owner IN (SELECT id::text FROM gone)),"
     f" {noting('user.deleted', 'gone', 3)} SELECT {COLUMNS} FROM gone",
 )
 _PING = Statement("ping", (), "SELECT 1")

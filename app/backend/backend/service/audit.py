@@ -69,6 +69,10 @@ class AuditService:
         if origin.actor != user_id:
             self._note("user.read", origin, user_id, {})
 
+    def user_exported(self, origin: Origin, user_id: int) -> None:
+        """Somebody has taken all that is stored of a user with them, be it their own."""
+        self._note("user.exported", origin, user_id, {})
+
     def users_listed(self, origin: Origin, narrowed_by: Collection[str], count: int) -> None:
         """Somebody has seen a page of users. Of what it was narrowed by, only the names of the parameters are kept."""
         self._note("users.listed", origin, None, {"parameters": sorted(narrowed_by), "users": count})

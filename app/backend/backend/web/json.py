@@ -8,7 +8,7 @@ from typing import Any
 
 from bottle import HTTPResponse, request
 
-from backend.entities import AuditEntry, Page, User
+from backend.entities import AuditEntry, Page, User, UserExport
 from backend.errors import FieldError, InvalidRequest
 from backend.observability.logs import correlation_id
 
@@ -125,4 +125,18 @@ def entry_to_json(entry: AuditEntry) -> dict[str, Any]:
         "subject": entry.subject,
         "correlation_id": entry.correlation_id,
         "details": entry.details,
+    }
+
+
+def export_to_json(export: UserExport) -> dict[str, Any]:
+    """Everything that is stored of a user, for that person."""
+    return {
+        "user": user_to_json(export.user),
+        "role": export.role,
+        "logins": [
+            {"id": login.id, "used_at": _time(login.used_at), "expires_at": _time(login.expires_at)}
+            for login in export.logins
+        ],
+        "requests": [{"at": _time(request.at), "user_id": request.user_id} for request in export.requests],
+        "audit": [entry_to_json(entry) for entry in export.entries],
     }
