@@ -31,6 +31,7 @@ from backend.repository.exports import ExportRepository
 from backend.repository.pool import Pool, together
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
+from backend.sealing import sealer_of
 from backend.service.audit import AuditService
 from backend.service.auth import AuthService
 from backend.service.exports import ExportService
@@ -76,8 +77,9 @@ def assemble(settings: Settings) -> Backend:
     instruments.watch_pool(lambda: together(each.stats() for each in pools), size, min_idle)
     instruments.watch_replicas(replicas.fresh)
     link = Link(SingleWire(settings.redis)) if settings.redis else None
-    repository = UserRepository(pool, instruments.invocations, replicas)
-    accounts = AccountRepository(pool, instruments.invocations, replicas)
+    sealer = sealer_of(settings.pii_keys)
+    repository = UserRepository(pool, instruments.invocations, replicas, sealer)
+    accounts = AccountRepository(pool, instruments.invocations, replicas, sealer)
     sessions = Sessions(accounts, cache_of(SESSIONS, link, instruments))
 
     def database_details() -> dict[str, Any]:
@@ -93,7 +95,7 @@ def assemble(settings: Settings) -> Backend:
         auth = AuthService(accounts, sessions, Tokens(KeyRing(settings.auth.keys)), throttle, instruments)
     audit_log = AuditRepository(pool, instruments.invocations)
     audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
-    exports = ExportService(ExportRepository(pool, instruments.invocations), audit)
+    exports = ExportService(ExportRepository(pool, instruments.invocations, sealer), audit)
     pool.start()
     replicas.start()
     audit.start()

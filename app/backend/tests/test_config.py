@@ -13,6 +13,7 @@ LEAST = {
     "AUTH_REQUIRED": "false",
 }
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+PII_KEY = "bmluZW5pbmVuaW5lbmluZW5pbmVuaW5lbmluZW5pbmU="
 KEYS = f'[{{"kid": "k1", "key": "{KEY}"}}]'
 
 
@@ -59,6 +60,7 @@ def test_every_variable_reaches_its_setting() -> None:
             "AUTH_REQUIRED": "true",
             "AUTH_KEYS": KEYS,
             "AUTH_COOKIE_SECURE": "false",
+            "PII_KEYS": f'[{{"kid": "index", "key": "{PII_KEY}"}}, {{"kid": "a", "key": "{PII_KEY}"}}]',
             "BIND_ADDRESS": "127.0.0.1",
             "APP_PORT": "8000",
             "MANAGEMENT_PORT": "9000",
@@ -101,7 +103,9 @@ def test_every_variable_reaches_its_setting() -> None:
     assert [(key.kid, key.secret, key.signs_from) for key in settings.auth.keys] == [
         ("k1", b"01234567890123456789012345678901", 0)
     ]
-    assert settings.secrets() == ["hush-hush", "hush", KEY]
+    assert [key.kid for key in settings.pii_keys] == ["index", "a"]
+    assert settings.secrets() == ["hush-hush", "hush", KEY, PII_KEY, PII_KEY]
+    assert PII_KEY not in repr(settings) and "nine" not in repr(settings)
 
 
 def test_everything_that_is_wrong_is_named_in_one_message() -> None:

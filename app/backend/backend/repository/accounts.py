@@ -15,28 +15,27 @@ from backend.entities import Credentials, Origin, Session, User, UserFields
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
 from backend.repository.audit import noting
+from backend.repository.personal import email_taken, of_new
 from backend.repository.pool import Pool
 from backend.repository.replicas import Replicas
-from backend.repository.search import beginnings
 from backend.repository.statements import Statement
-from backend.repository.users import COLUMNS, email_taken, user_from_row
+from backend.repository.users import COLUMNS, INSERT, INSERT_TYPES, user_from_row
+from backend.sealing import PLAIN, Sealer
 
 LOGINS_MAX = 10  # of one user at a time; the one unused for longest gives way
 REPEAT_WITHIN = "10 seconds"  # a refresh whose answer was lost may be sent again for this long
 
 _REGISTER = Statement(
     "accounts_register",
-    ("text", "text", "text", "text[]", "text", "bigint", "text"),
-    "WITH made AS (INSERT INTO users (name, email, status, beginnings) VALUES ($1, $2, $3, $4)"
-    f" RETURNING {COLUMNS}),"
-    " account AS (INSERT INTO accounts (user_id, password) SELECT id, $5 FROM made),"
-    f" {noting('user.registered', 'made', 6, actor='coalesce($6, id)')} SELECT {COLUMNS} FROM made",
+    (*INSERT_TYPES, "text", "bigint", "text"),
+    f"WITH made AS ({INSERT}), account AS (INSERT INTO accounts (user_id, password) SELECT id, $8 FROM made),"
+    f" {noting('user.registered', 'made', 9, actor='coalesce($9, id)')} SELECT {COLUMNS} FROM made",
 )
 _CREDENTIALS = Statement(
     "accounts_credentials",
-    ("text",),
+    ("text", "bytea"),
     "SELECT a.user_id, a.password, u.status = 'active' FROM users u JOIN accounts a ON a.user_id = u.id"
-    " WHERE lower(u.email) = lower($1)",
+    " WHERE lower(u.email) = lower($1) OR u.email_mark = $2",
 )
 _PASSWORD = Statement("accounts_password", ("bigint",), "SELECT password FROM accounts WHERE user_id = $1")
 _SESSION = Statement(
@@ -125,7 +124,9 @@ _SET_ROLE = Statement(
     f" {noting('role.changed', 'account', 3, subject='user_id', details=_NEW_ROLE)}"
     " SELECT version FROM account",
 )
-_ID_OF = Statement("users_id_of", ("text",), "SELECT id FROM users WHERE lower(email) = lower($1)")
+_ID_OF = Statement(
+    "users_id_of", ("text", "bytea"), "SELECT id FROM users WHERE lower(email) = lower($1) OR email_mark = $2"
+)
 
 
 class AccountRepository:
@@ -134,8 +135,11 @@ class AccountRepository:
     A `version` that they return is the account's after the write; None: there is no such account or login.
     """
 
-    def __init__(self, pool: Pool, invocations: Timer, replicas: Replicas | None = None) -> None:
+    def __init__(
+        self, pool: Pool, invocations: Timer, replicas: Replicas | None = None, sealer: Sealer = PLAIN
+    ) -> None:
         self._pool = pool
+        self._sealer = sealer
         self._invocations = invocations
         self._replicas = replicas or Replicas()
 
@@ -161,17 +165,17 @@ class AccountRepository:
     def register(self, fields: UserFields, password: str, origin: Origin) -> User:
         """The new user, with an account."""
         try:
-            given = (fields.name, fields.email, fields.status, beginnings(fields.name), password, *origin)
-            row = self._write("register", _REGISTER, *given)
+            given = of_new(lambda statement, values: write(self._pool, statement, values), self._sealer, fields)
+            row = self._write("register", _REGISTER, *given, password, *origin)
         except psycopg2.errors.UniqueViolation:
             raise email_taken() from None
         assert row is not None
         self._replicas.wrote(row[0])
-        return user_from_row(row)
+        return user_from_row(row, self._sealer)
 
     def credentials(self, email: str) -> Credentials | None:
         """What a login with this address has to know."""
-        row = self._read("credentials", _CREDENTIALS, email)
+        row = self._read("credentials", _CREDENTIALS, email, self._sealer.email_mark(email))
         return Credentials(user_id=row[0], password=row[1], active=row[2]) if row else None
 
     def password(self, user_id: int) -> str | None:
@@ -230,7 +234,7 @@ class AccountRepository:
 
     def id_of(self, email: str) -> int | None:
         """The id of the user with this address."""
-        return _number(self._read("id_of", _ID_OF, email))
+        return _number(self._read("id_of", _ID_OF, email, self._sealer.email_mark(email)))
 
 
 def _number(row: tuple[Any, ...] | None) -> int | None:

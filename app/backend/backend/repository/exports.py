@@ -12,6 +12,7 @@ from backend.repository.access import read
 from backend.repository.pool import Pool
 from backend.repository.statements import Statement
 from backend.repository.users import COLUMNS, user_from_row
+from backend.sealing import Sealer
 
 _EXPORT = Statement(
     "users_export",
@@ -29,8 +30,9 @@ _EXPORT = Statement(
 class ExportRepository:
     """Methods raise DatabaseUnavailable."""
 
-    def __init__(self, pool: Pool, invocations: Timer) -> None:
+    def __init__(self, pool: Pool, invocations: Timer, sealer: Sealer) -> None:
         self._pool = pool
+        self._sealer = sealer
         self._invocations = invocations
 
     def export(self, user_id: int) -> UserExport | None:
@@ -41,14 +43,14 @@ class ExportRepository:
             state = "SUCCESS"
         finally:
             self._invocations.record(perf_counter() - began, "ExportRepository", "export", state)
-        return export_from_row(rows[0]) if rows else None
+        return export_from_row(rows[0], self._sealer) if rows else None
 
 
-def export_from_row(row: tuple[Any, ...]) -> UserExport:
+def export_from_row(row: tuple[Any, ...], sealer: Sealer) -> UserExport:
     """A row of the user's `COLUMNS`, role, logins, requests and entries."""
     *user, role, logins, requests, entries = row
     return UserExport(
-        user=user_from_row(tuple(user)),
+        user=user_from_row(tuple(user), sealer),
         role=role,
         logins=tuple(
             Login(id=one["id"], used_at=_moment(one["used_at"]), expires_at=_moment(one["expires_at"]))

@@ -91,7 +91,8 @@ def service_app(
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     cookies = Cookies(secure=settings.auth.secure_cookies)
     gate = Gate(auth, cookies, required=settings.auth.required)
-    operations = [*user_routes.operations(users, audit), *export_routes.operations(exports)]
+    operations = user_routes.operations(users, audit, by_name=not settings.pii_keys)
+    operations += export_routes.operations(exports)
     operations += [*audit_routes.operations(audit), *_general(settings, health)]
     if auth is not None:
         operations += auth_routes.operations(auth, users, gate, cookies)

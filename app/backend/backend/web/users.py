@@ -58,10 +58,10 @@ _CREATED_HEADERS = {
     "Idempotency-Replayed": "true where an earlier request with this key created the user.",
 }
 _IF_MATCH = {"If-Match": Parameter(Match(), "ETags of the versions that this is meant for; 412 for any other.")}
+_SORT = "By what; with -, the greatest or latest first."
 _LIST_QUERY = {
     "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
     "cursor": Parameter(Text("The cursor", CURSOR_MAX), "What next_cursor of the page before was; all else as then."),
-    "sort": Parameter(Choice("The order", SORTS), "By what; with -, the greatest or latest first.", NEWEST_FIRST),
     "status": Parameter(Several("The status", STATUSES), "Only users with this status, or one of these."),
     "created_from": Parameter(Moment("The earliest creation"), "Only users created at this moment or later."),
     "created_to": Parameter(Moment("The end of creation"), "Only users created before this moment."),
@@ -77,15 +77,17 @@ def _fields(body: dict[str, Any]) -> UserFields:
     return UserFields(name=body["name"], email=body["email"], status=body["status"])
 
 
-def operations(users: UserService, audit: AuditService) -> list[Operation]:
-    """The operations on users."""
+def operations(users: UserService, audit: AuditService, *, by_name: bool = True) -> list[Operation]:
+    """The operations on users. Not `by_name`: names are sealed, so the database cannot put them in order."""
+    sorts = tuple(sort for sort in SORTS if by_name or sort.removeprefix("-") != "name")
+    in_query = _LIST_QUERY | {"sort": Parameter(Choice("The order", sorts), _SORT, NEWEST_FIRST)}
     by_id = {"user_id": Parameter(Whole(1, ID_MAX), "The user's id.")}
 
     def list_users(limit: int, cursor: str | None, status: tuple[str, ...] | None, **narrowed: Any) -> HTTPResponse:
         listing = Listing(statuses=status, **narrowed)
         page = users.list(listing, limit, position_in(listing, cursor) if cursor is not None else None)
         following = cursor_text(listing, page.end) if page.end is not None else None
-        asked = {name: value for name, value in given_query().items() if name in _LIST_QUERY}
+        asked = {name: value for name, value in given_query().items() if name in in_query}
         audit.users_listed(origin(), asked, len(page.users))
         return reply(page_to_json(page, following), Link=links(_USERS, asked, following))
 
@@ -127,7 +129,7 @@ def operations(users: UserService, audit: AuditService) -> list[Operation]:
             summary="A page of users, newest first unless asked otherwise",
             run=list_users,
             access=READERS,
-            in_query=_LIST_QUERY,
+            in_query=in_query,
             answers={200: Answer("The page.", PAGE, {"Link": "The first page and the next one, RFC 8288."})},
             problems=(503,),
         ),
