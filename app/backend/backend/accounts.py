@@ -2,8 +2,9 @@
 
     python -m backend.accounts role ada@example.com admin
     python -m backend.accounts password ada@example.com < file     (the password, one line)
+    python -m backend.accounts encrypt [--check]                   (what is stored otherwise than PII_KEYS say)
 
-Exit status 1 where there is no such user or account, 2 where it was told wrong.
+Exit status 1 where there is no such user or account, or something is left to encrypt; 2 where it was told wrong.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from backend.cache.link import Link
 from backend.cache.sessions import SESSIONS
 from backend.cache.wire import SingleWire
 from backend.config import ConfigError, Settings, settings_from_env
-from backend.entities import ROLES
+from backend.entities import ROLES, Origin
 from backend.errors import Busy, DatabaseUnavailable, FieldError
 from backend.observability.instruments import Instruments
 from backend.observability.logs import configure
 from backend.repository.accounts import AccountRepository
+from backend.repository.personal import seal_all, unsealed
 from backend.repository.pool import Pool
+from backend.sealing import CannotOpen, sealer_of
 from backend.service.passwords import Passwords
 from backend.service.sessions import Sessions
 from backend.web.auth import NEW_PASSWORD
@@ -38,11 +41,29 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     role.add_argument("role", choices=ROLES)
     password = commands.add_parser("password", help="set the password, which comes on standard input; all logins end")
     password.add_argument("email")
+    encrypt = commands.add_parser("encrypt", help="encrypt names and addresses with the newest key of PII_KEYS")
+    encrypt.add_argument("--check", action="store_true", help="only say how many users are left")
     return parser.parse_args(argv)
+
+
+def _encrypt(settings: Settings, *, check: bool) -> str:
+    """Encrypts all users, or only counts those that are left; what is wrong, "" where nothing is."""
+    sealer = sealer_of(settings.pii_keys)
+    if not sealer.prefix:
+        return "PII_KEYS has no key that seals by now."
+    with closing(Pool(settings.database)) as pool:
+        if check:
+            left = unsealed(pool, sealer)
+            return f"{left} users are left to encrypt." if left else ""
+        refused = seal_all(pool, sealer)
+    named = ", ".join(map(str, refused))
+    return f"The users {named} have an address that another user has, too: change or delete one." if refused else ""
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> str:
     """Does it; what is wrong, "" where nothing is."""
+    if arguments.command == "encrypt":
+        return _encrypt(settings, check=arguments.check)
     errors: list[FieldError] = []
     password = ""
     if arguments.command == "password":
@@ -52,14 +73,15 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
     instruments = Instruments()
     link = Link(SingleWire(settings.redis)) if settings.redis else None
     with closing(Pool(settings.database)) as pool:
-        accounts = AccountRepository(pool, instruments.invocations)
+        accounts = AccountRepository(pool, instruments.invocations, sealer=sealer_of(settings.pii_keys))
         user_id = accounts.id_of(arguments.email)
         if user_id is None:
             return f"There is no user {arguments.email}."
         if arguments.command == "role":
-            version = accounts.set_role(user_id, arguments.role)
+            version = accounts.set_role(user_id, arguments.role, Origin())
         else:
-            version = accounts.set_password(user_id, Passwords(instruments.password_hashes.record).hash(password))
+            hashed = Passwords(instruments.password_hashes.record).hash(password)
+            version = accounts.set_password(user_id, hashed, Origin())
         if version is None:
             return f"{arguments.email} has no account yet: set a password first."
         Sessions(accounts, cache_of(SESSIONS, link, instruments)).changed(user_id, version)
@@ -81,7 +103,7 @@ def main(argv: Sequence[str]) -> int:
     configure(settings.log_level, settings.secrets())
     try:
         wrong = _run(arguments, settings)
-    except (DatabaseUnavailable, Busy) as error:
+    except (DatabaseUnavailable, Busy, CannotOpen) as error:
         wrong = str(error)
     print(wrong or "Done.", file=sys.stderr if wrong else sys.stdout)
     return 1 if wrong else 0

@@ -28,11 +28,16 @@ from backend.observability.otlp import Exporter
 from backend.observability.request_lines import RequestLines
 from backend.observability.tracing import Tracer
 from backend.repository.accounts import AccountRepository
+from backend.repository.audit import AuditRepository
+from backend.repository.exports import ExportRepository
 from backend.repository.pool import Pool, together
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
+from backend.sealing import sealer_of
 from backend.service.admission import Admission
+from backend.service.audit import AuditService
 from backend.service.auth import AuthService
+from backend.service.exports import ExportService
 from backend.service.sessions import Sessions
 from backend.service.tokens import Tokens
 from backend.service.users import UserService
@@ -51,12 +56,14 @@ class Backend:
     pool: Pool
     replicas: Replicas
     link: Link | None
+    audit: AuditService
     exporter: Exporter | None
     lines: RequestLines
 
     def close(self) -> None:
         """Writes the last lines, sends the last traces, and closes all connections."""
         self.lines.close()
+        self.audit.close()
         if self.exporter is not None:
             self.exporter.close()
         self.pool.close()
@@ -75,8 +82,9 @@ def assemble(settings: Settings) -> Backend:
     instruments.watch_pool(lambda: together(each.stats() for each in pools), size, min_idle)
     instruments.watch_replicas(replicas.fresh)
     link = Link(SingleWire(settings.redis)) if settings.redis else None
-    repository = UserRepository(pool, instruments.invocations, replicas)
-    accounts = AccountRepository(pool, instruments.invocations, replicas)
+    sealer = sealer_of(settings.pii_keys)
+    repository = UserRepository(pool, instruments.invocations, replicas, sealer)
+    accounts = AccountRepository(pool, instruments.invocations, replicas, sealer)
     sessions = Sessions(accounts, cache_of(SESSIONS, link, instruments))
 
     def database_details() -> dict[str, Any]:
@@ -92,16 +100,19 @@ def assemble(settings: Settings) -> Backend:
         tokens = Tokens(KeyRing(settings.auth.keys))
         auth = AuthService(accounts, sessions, tokens, throttle, instruments, users.created)
     admission = Admission(tokens, sessions, Rates(link), settings.rates, link, instruments)
+    audit_log = AuditRepository(pool, instruments.invocations)
+    audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
+    exports = ExportService(ExportRepository(pool, instruments.invocations, sealer), audit)
     pool.start()
     replicas.start()
+    audit.start()
     exporter = _exporter(settings.tracing, instruments)
     tracer = Tracer(settings.tracing.share, settings.tracing.slow_s, exporter.keep if exporter else None)
     lines = RequestLines(settings.secrets())
     lines.start()
-    service = service_app(settings, users, auth, admission, health, instruments, tracer, lines)
-    return Backend(
-        service, management_app(settings, health, instruments), health, pool, replicas, link, exporter, lines
-    )
+    service = service_app(settings, users, audit, exports, auth, admission, health, instruments, tracer, lines)
+    management = management_app(settings, health, instruments)
+    return Backend(service, management, health, pool, replicas, link, audit, exporter, lines)
 
 
 def cache_of(form: Form[R], link: Link | None, instruments: Instruments) -> VersionedCache[R] | NoCache[R]:

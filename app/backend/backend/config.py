@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from backend.keys import Key, keys_from_json
+from backend.keys import Key, keys_from_json, pii_keys_from_json
 
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
@@ -105,6 +105,7 @@ class Settings:
     auth: Auth
     rates: RateLimits
     tracing: Tracing = Tracing()
+    pii_keys: tuple[Key, ...] = ()  # none: names and addresses are stored as they are
     bind_address: str = "0.0.0.0"
     app_port: int = 8080
     management_port: int = 9090
@@ -120,6 +121,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     drain_s: float = 5.0
     shutdown_timeout_s: float = 20.0
+    audit_retention_months: int = 24
     build: str = "unknown"
 
     @property
@@ -130,7 +132,7 @@ class Settings:
     def secrets(self) -> list[str]:
         """The values that no log line may hold."""
         found = [self.database.password, self.redis.password if self.redis else None]
-        found += [base64.b64encode(key.secret).decode() for key in self.auth.keys]
+        found += [base64.b64encode(key.secret).decode() for key in (*self.auth.keys, *self.pii_keys)]
         # Most headers are credentials; a short one, a tenant's number say, would blank half of every line.
         found += [value for value in self.tracing.headers.values() if len(value) >= 8]
         return [value for value in found if value]
@@ -314,6 +316,15 @@ def _auth(read: _Reader) -> Auth:
     return Auth(required=required, keys=keys, secure_cookies=read.boolean("AUTH_COOKIE_SECURE", True))
 
 
+def _pii_keys(read: _Reader) -> tuple[Key, ...]:
+    given = read.text("PII_KEYS")
+    try:
+        return pii_keys_from_json(given) if given else ()
+    except ValueError as error:
+        read.problems.append(f"PII_KEYS: {error}")
+        return ()
+
+
 def parse_share(text: str) -> float:
     """0 to 1; raises ValueError for anything else."""
     share = float(text)
@@ -387,6 +398,7 @@ def settings_from_env(environ: Mapping[str, str]) -> Settings:
             user=read.whole("RATE_LIMIT_USER", 100, 0, 10**9), address=read.whole("RATE_LIMIT_IP", 1000, 0, 10**9)
         ),
         tracing=_tracing(read),
+        pii_keys=_pii_keys(read),
         bind_address=read.text("BIND_ADDRESS", "0.0.0.0"),
         app_port=read.whole("APP_PORT", 8080, 1, 65535),
         management_port=read.whole("MANAGEMENT_PORT", 9090, 1, 65535),
@@ -404,6 +416,7 @@ def settings_from_env(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=read.parsed("TRUSTED_PROXIES", (), _parse_networks, 'networks such as "10.0.0.0/16, ::1"'),
         drain_s=read.seconds("SHUTDOWN_DRAIN", 5.0),
         shutdown_timeout_s=read.seconds("SHUTDOWN_TIMEOUT", 20.0, 1.0),
+        audit_retention_months=read.whole("AUDIT_RETENTION_MONTHS", 24, 1, 1200),
         build=read.text("APP_BUILD", "unknown"),
     )
     if settings.app_port == settings.management_port:

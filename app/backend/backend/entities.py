@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
 STATUSES = ("active", "inactive", "suspended")
 SORTS = ("created_at", "-created_at", "updated_at", "-updated_at", "name", "-name")  # "-": the greatest first
@@ -119,3 +121,96 @@ class Caller:
 
 
 ANONYMOUS = Caller(user_id=None, role="")
+
+
+class Origin(NamedTuple):
+    """Where a change or a look comes from: who asks, None where nobody knows, and the request's correlation id."""
+
+    actor: int | None = None
+    correlation_id: str | None = None
+
+
+# What the audit log tells of. Looks at data are told of only where it is somebody else's.
+ACTIONS = (
+    "user.created",
+    "user.registered",
+    "user.changed",
+    "user.deleted",
+    "user.read",
+    "user.exported",
+    "users.listed",
+    "role.changed",
+    "password.changed",
+    "login",
+    "logout",
+    "refresh.reused",
+    "audit.listed",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One entry of the audit log; `actor` and `subject` are ids of users, who may be gone."""
+
+    id: str  # a UUID
+    at: datetime
+    action: str  # one of ACTIONS
+    actor: int | None
+    subject: int | None
+    correlation_id: str | None
+    details: Mapping[str, Any]  # never personal data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditListing:
+    """Which entries of the audit log are asked for, the latest first. None does not narrow it."""
+
+    subject: int | None = None
+    actor: int | None = None
+    actions: tuple[str, ...] | None = None
+    since: datetime | None = None
+    until: datetime | None = None  # the first moment that is too late
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPosition:
+    """A place in the audit log."""
+
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A stretch of the audit log; it continues after `end`, which is None for the last one."""
+
+    entries: tuple[AuditEntry, ...]
+    end: AuditPosition | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A login that may still be refreshed."""
+
+    id: str  # a UUID
+    used_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatableRequest:
+    """A request with an Idempotency-Key: when it came, and which user it created."""
+
+    at: datetime
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserExport:
+    """Everything that is stored of one user; `role` is None without an account."""
+
+    user: User
+    role: str | None
+    logins: tuple[Login, ...]
+    requests: tuple[RepeatableRequest, ...]
+    entries: tuple[AuditEntry, ...]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 KEY_MIN_BYTES = 32
+INDEX_KID = "index"  # of the key in PII_KEYS that makes marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,17 @@ def keys_from_json(text: str) -> tuple[Key, ...]:
         raise ValueError("two keys have the same kid")
     if all(key.signs_from > 0 for key in keys):
         raise ValueError("one key must be without signs_from: it signs until another's time has come")
+    return keys
+
+
+def pii_keys_from_json(text: str) -> tuple[Key, ...]:
+    """The same for PII_KEYS: the one key called "index", which always stays, and those that seal."""
+    keys = keys_from_json(text)
+    index = [key for key in keys if key.kid == INDEX_KID]
+    if len(index) != 1 or len(keys) < 2:
+        raise ValueError(f'there must be a key with the kid "{INDEX_KID}", and one or more that seal')
+    if index[0].signs_from:
+        raise ValueError(f'the key "{INDEX_KID}" never changes: it has no signs_from')
     return keys
 
 

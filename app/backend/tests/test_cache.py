@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from backend.cache.link import Link
 from backend.cache.wire import RedisError, SingleWire
-from backend.entities import UserFields
+from backend.entities import Origin, UserFields
 from backend.errors import NotFound
 from backend.observability.instruments import Instruments
 from backend.repository.pool import Pool
@@ -150,13 +150,13 @@ def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(databas
     pool, now = Pool(database), [100.0]
     connection = Switchable(wire_settings(redis_server))
     service = service_of(pool, Link(connection, clock=lambda: now[0]))
-    user = service.create(_fields("Ada"))
+    user = service.create(_fields("Ada"), Origin())
     service.get(user.id)
     assert service.get(user.id)[1] is True
     connection.cut = True
-    service.update(user.id, _fields("Ada King"))
-    gone = service.create(_fields("Bob", "bob@example.com"))
-    service.delete(gone.id)
+    service.update(user.id, _fields("Ada King"), Origin())
+    gone = service.create(_fields("Bob", "bob@example.com"), Origin())
+    service.delete(gone.id, Origin())
     connection.cut = False
     now[0] += 60
     assert json.loads(service.get(user.id)[0].body)["name"] == "Ada King"
@@ -171,7 +171,7 @@ def test_after_a_failure_reads_leave_redis_alone_for_a_moment(database: Any, red
     pool, now = Pool(database), [100.0]
     connection = Switchable(wire_settings(redis_server))
     service = service_of(pool, Link(connection, clock=lambda: now[0]))
-    user = service.create(_fields("Ada"))
+    user = service.create(_fields("Ada"), Origin())
     service.get(user.id)
     connection.cut = True
     assert service.get(user.id)[1] is False

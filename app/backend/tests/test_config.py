@@ -13,6 +13,7 @@ LEAST = {
     "AUTH_REQUIRED": "false",
 }
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+PII_KEY = "bmluZW5pbmVuaW5lbmluZW5pbmVuaW5lbmluZW5pbmU="
 KEYS = f'[{{"kid": "k1", "key": "{KEY}"}}]'
 
 
@@ -59,6 +60,7 @@ def test_every_variable_reaches_its_setting() -> None:
             "AUTH_REQUIRED": "true",
             "AUTH_KEYS": KEYS,
             "AUTH_COOKIE_SECURE": "false",
+            "PII_KEYS": f'[{{"kid": "index", "key": "{PII_KEY}"}}, {{"kid": "a", "key": "{PII_KEY}"}}]',
             "BIND_ADDRESS": "127.0.0.1",
             "APP_PORT": "8000",
             "MANAGEMENT_PORT": "9000",
@@ -74,6 +76,7 @@ def test_every_variable_reaches_its_setting() -> None:
             "TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32, 192.0.2.7",
             "SHUTDOWN_DRAIN": "1",
             "SHUTDOWN_TIMEOUT": "9",
+            "AUDIT_RETENTION_MONTHS": "6",
             "APP_BUILD": "abc123",
         }
     )
@@ -95,11 +98,14 @@ def test_every_variable_reaches_its_setting() -> None:
     assert settings.hsts is True
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]
     assert (settings.drain_s, settings.shutdown_timeout_s) == (1, 9)
+    assert settings.audit_retention_months == 6
     assert (settings.auth.required, settings.auth.secure_cookies) == (True, False)
     assert [(key.kid, key.secret, key.signs_from) for key in settings.auth.keys] == [
         ("k1", b"01234567890123456789012345678901", 0)
     ]
-    assert settings.secrets() == ["hush-hush", "hush", KEY]
+    assert [key.kid for key in settings.pii_keys] == ["index", "a"]
+    assert settings.secrets() == ["hush-hush", "hush", KEY, PII_KEY, PII_KEY]
+    assert PII_KEY not in repr(settings) and "nine" not in repr(settings)
 
 
 def test_everything_that_is_wrong_is_named_in_one_message() -> None:
@@ -132,6 +138,7 @@ def test_everything_that_is_wrong_is_named_in_one_message() -> None:
         ("CORS_ORIGINS", "https://a.example, *", 'origins such as "https://app.example.com", or "*"'),
         ("CORS_ORIGINS", "https://a.example/", 'origins such as "https://app.example.com", or "*"'),
         ("CORS_ORIGINS", "https://*.example", 'origins such as "https://app.example.com", or "*"'),
+        ("AUDIT_RETENTION_MONTHS", "0", "a whole number from 1 to 1200"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", 'networks such as "10.0.0.0/16, ::1"'),
         ("TRUSTED_PROXIES", "proxy.internal", 'networks such as "10.0.0.0/16, ::1"'),
     ],

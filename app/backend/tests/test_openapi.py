@@ -45,6 +45,8 @@ def test_it_knows_every_operation_with_all_its_answers(document: Any) -> None:
         "PUT /api/auth/password": "204 400 401 403 408 413 414 415 429 500 503",
         "GET /api/auth/me": "200 401 403 404 414 429 500 503",
         "PUT /api/users/{user_id}/role": "204 400 401 403 404 408 413 414 415 429 500 503",
+        "GET /api/users/{user_id}/export": "200 401 403 404 414 429 500 503",
+        "GET /api/audit": "200 400 401 403 414 429 500 503",
         "GET /api/settings": "200 414 429 500",
         "GET /actuator/health": "200 414 500 503",
     }

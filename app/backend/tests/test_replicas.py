@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from backend.cache.link import Link
 from backend.cache.wire import SingleWire
-from backend.entities import UserFields
+from backend.entities import Origin, UserFields
 from backend.errors import DatabaseBusy
 from backend.observability.instruments import Instruments
 from backend.repository.access import read
@@ -315,12 +315,12 @@ def test_an_old_row_of_the_replica_never_replaces_a_newer_one_in_the_cache(
         return service_of(pool, Link(SingleWire(wire_settings(redis_server))), users), own
 
     (one, replicas_of_one), (other, _) = pod(), pod()
-    user = one.create(UserFields(name="Ada Lovelace", email="ada@example.com", status="active"))
+    user = one.create(UserFields(name="Ada Lovelace", email="ada@example.com", status="active"), Origin())
     clock.now += 0.1
     until(fresh_now(replica, clock))
     pause()
     clock.now += 0.1
-    one.update(user.id, UserFields(name="Ada King", email="ada@example.com", status="active"))
+    one.update(user.id, UserFields(name="Ada King", email="ada@example.com", status="active"), Origin())
 
     def seen(service: UserService) -> tuple[str, bool]:
         found, from_cache = service.get(user.id)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 from backend.config import Database
-from backend.entities import SORTS, Listing, Page, User, UserFields
+from backend.entities import SORTS, Listing, Origin, Page, User, UserFields
 from backend.observability.instruments import Instruments
 from backend.repository.pool import Pool
 from backend.repository.search import LONGEST, beginnings
@@ -291,5 +291,5 @@ def test_all_pages_together_are_the_sorted_list_also_while_others_write(
 def test_a_user_may_be_created_by_the_release_before(sql: Any, repository: UserRepository) -> None:
     sql("INSERT INTO users (name, email, status) VALUES ('Ada', 'ada@example.com', 'active')")
     (user,) = repository.list(Listing(), 10).users
-    repository.update(user.id, UserFields(name="Ada", email="ada@example.com", status="active"))
+    repository.update(user.id, UserFields(name="Ada", email="ada@example.com", status="active"), Origin())
     assert len(repository.list(Listing(search="ada"), 10).users) == 1

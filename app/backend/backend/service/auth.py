@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import uuid4
 
-from backend.entities import Caller, User, UserFields
+from backend.entities import Caller, Origin, User, UserFields
 from backend.errors import NotFound, TooManyRequests, Unauthorized
 from backend.observability.instruments import Instruments
 from backend.observability.tracing import traced
@@ -59,15 +59,15 @@ class AuthService:
         self._passwords = Passwords(instruments.password_hashes.record)
 
     @traced("AuthService.register")
-    def register(self, fields: UserFields, password: str) -> User:
+    def register(self, fields: UserFields, password: str, origin: Origin) -> User:
         """A new user who can log in. Raises Conflict."""
-        user = self._accounts.register(fields, self._passwords.hash(password))
+        user = self._accounts.register(fields, self._passwords.hash(password), origin)
         self._created(user)
         self._instruments.authentication("register", ok=True)
         return user
 
     @traced("AuthService.login")
-    def login(self, email: str, password: str) -> Issued:
+    def login(self, email: str, password: str, origin: Origin) -> Issued:
         """Tokens for whoever knows the password. An unknown address gets the answer of a wrong password, no sooner."""
         who = hashlib.sha256(email.lower().encode()).hexdigest()[:32]  # no address is readable in Redis
         self._wait_for_turn(who)
@@ -76,7 +76,7 @@ class AuthService:
         if found is None or not right or not found.active:
             raise self._refused("login")
         login = uuid4().hex
-        version = self._accounts.log_in(login, found, REFRESH_TTL_S)
+        version = self._accounts.log_in(login, found, REFRESH_TTL_S, origin)
         if version is None:
             raise self._refused("login")
         self._sessions.changed(found.user_id, version)
@@ -87,7 +87,7 @@ class AuthService:
         return self._issue(found.user_id, login, 0)
 
     @traced("AuthService.refresh")
-    def refresh(self, token: str) -> Issued:
+    def refresh(self, token: str, origin: Origin) -> Issued:
         """New tokens for a refresh token, which is good once. One that was used before is a copy in wrong hands: the
         login ends, for whoever holds one."""
         claims = self._tokens.read_refresh(token)
@@ -95,7 +95,7 @@ class AuthService:
             raise self._token_refused("refresh")
         rotated = self._accounts.rotate(claims.login, claims.serial, REFRESH_TTL_S)
         if rotated is None:
-            ended = self._accounts.log_out(claims.login)
+            ended = self._accounts.log_out(claims.login, origin, reused=True)
             if ended is not None:
                 self._sessions.changed(*ended)
                 fields = {"user_id": ended[0]}
@@ -109,17 +109,19 @@ class AuthService:
         return self._issue(user_id, claims.login, serial)
 
     @traced("AuthService.logout")
-    def logout(self, caller: Caller, *, everywhere: bool) -> None:
+    def logout(self, caller: Caller, origin: Origin, *, everywhere: bool) -> None:
         """The caller's tokens are worth nothing from now on; `everywhere`: those of all its logins."""
         if caller.user_id is None:
             return
-        accounts = self._accounts
-        ended = accounts.log_out_everywhere(caller.user_id) if everywhere else accounts.log_out(caller.login)
+        if everywhere:
+            ended = self._accounts.log_out_everywhere(caller.user_id, origin)
+        else:
+            ended = self._accounts.log_out(caller.login, origin)
         if ended is not None:
             self._sessions.changed(*ended)
 
     @traced("AuthService.change_password")
-    def change_password(self, caller: Caller, current: str, new: str) -> None:
+    def change_password(self, caller: Caller, current: str, new: str, origin: Origin) -> None:
         """Another password; the caller stays logged in, everybody else with this account does not."""
         assert caller.user_id is not None
         who = f"user-{caller.user_id}"
@@ -127,7 +129,8 @@ class AuthService:
         stored = self._accounts.password(caller.user_id)
         if not self._passwords.verify(stored, current) or stored is None:
             raise self._refused("password")
-        version = self._accounts.change_password(caller.user_id, stored, self._passwords.hash(new), caller.login)
+        hashed = self._passwords.hash(new)
+        version = self._accounts.change_password(caller.user_id, stored, hashed, caller.login, origin)
         if version is None:
             raise self._refused("password")
         self._throttle.succeeded(who)
@@ -135,9 +138,9 @@ class AuthService:
         self._instruments.authentication("password", ok=True)
 
     @traced("AuthService.set_role")
-    def set_role(self, user_id: int, role: str) -> None:
+    def set_role(self, user_id: int, role: str, origin: Origin) -> None:
         """Another role, which counts from the next request on. Raises NotFound."""
-        version = self._accounts.set_role(user_id, role)
+        version = self._accounts.set_role(user_id, role, origin)
         if version is None:
             raise NotFound(f"User {user_id} has no account.")
         self._sessions.changed(user_id, version)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from backend.cache.versioned import Absent, NoCache, VersionedCache
-from backend.entities import Listing, Page, Position, RequestKey, User, UserChange, UserCopy, UserFields
+from backend.entities import Listing, Origin, Page, Position, RequestKey, User, UserChange, UserCopy, UserFields
 from backend.errors import NotFound, PreconditionFailed, ServiceError
 from backend.forms import copy_of
 from backend.observability.instruments import Instruments
@@ -101,26 +101,29 @@ class UserService:
         self._instruments.users_created.add()
 
     @traced("UserService.create")
-    def create(self, fields: UserFields) -> User:
+    def create(self, fields: UserFields, origin: Origin) -> User:
         """The new user."""
-        user = self._repository.create(fields)
+        user = self._repository.create(fields, origin)
         about_user(user.id)
         self.created(user)
         return user
 
     @traced("UserService.create_once")
-    def create_once(self, fields: UserFields, key: str, owner: str = "") -> tuple[User, bool]:
-        """(the user as it was created, whether an earlier request of `owner` with this key did that)."""
-        user, earlier = self._repository.create_once(fields, request_key(owner, key, fields))
+    def create_once(self, fields: UserFields, key: str, origin: Origin) -> tuple[User, bool]:
+        """(the user as it was created, whether an earlier request of the same caller with this key did that)."""
+        owner = str(origin.actor or "")
+        user, earlier = self._repository.create_once(fields, request_key(owner, key, fields), origin)
         if not earlier:
             self.created(user)
         return user, earlier
 
     @traced("UserService.update")
-    def update(self, user_id: int, change: UserFields | UserChange, if_match: Sequence[int] | None = None) -> User:
+    def update(
+        self, user_id: int, change: UserFields | UserChange, origin: Origin, if_match: Sequence[int] | None = None
+    ) -> User:
         """The user after the change, which is made only to one of these versions where any are named."""
         about_user(user_id)
-        user = self._repository.update(user_id, change, if_match)
+        user = self._repository.update(user_id, change, origin, if_match)
         if user is None:
             raise self._not_written(user_id, if_match)
         self._cache.forget(user_id, user.version)
@@ -128,10 +131,10 @@ class UserService:
         return user
 
     @traced("UserService.delete")
-    def delete(self, user_id: int, if_match: Sequence[int] | None = None) -> None:
+    def delete(self, user_id: int, origin: Origin, if_match: Sequence[int] | None = None) -> None:
         """The user is gone afterwards, where it was one of these versions or none are named."""
         about_user(user_id)
-        user = self._repository.delete(user_id, if_match)
+        user = self._repository.delete(user_id, origin, if_match)
         if user is None:
             raise self._not_written(user_id, if_match)
         self._cache.forget(user_id, user.version, deleted=True)

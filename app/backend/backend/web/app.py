@@ -14,9 +14,13 @@ from backend.observability.instruments import Instruments
 from backend.observability.request_lines import RequestLines
 from backend.observability.tracing import Tracer
 from backend.service.admission import Admission
+from backend.service.audit import AuditService
 from backend.service.auth import AuthService
+from backend.service.exports import ExportService
 from backend.service.users import UserService
+from backend.web import audit as audit_routes
 from backend.web import auth as auth_routes
+from backend.web import exports as export_routes
 from backend.web import openapi
 from backend.web import users as user_routes
 from backend.web.access import PUBLIC, Cookies, Gate
@@ -80,6 +84,8 @@ def health_reply(answer: Answer) -> HTTPResponse:
 def service_app(
     settings: Settings,
     users: UserService,
+    audit: AuditService,
+    exports: ExportService,
     auth: AuthService | None,
     admission: Admission,
     health: Health,
@@ -90,7 +96,9 @@ def service_app(
     """The application on the service port: /api, its documentation, and /actuator/health for the load balancer."""
     cookies = Cookies(secure=settings.auth.secure_cookies)
     gate = Gate(admission, cookies, required=settings.auth.required)
-    operations = [*user_routes.operations(users), *_general(settings, health)]
+    operations = user_routes.operations(users, audit, by_name=not settings.pii_keys)
+    operations += export_routes.operations(exports)
+    operations += [*audit_routes.operations(audit), *_general(settings, health)]
     if auth is not None:
         operations += auth_routes.operations(auth, users, gate, cookies)
     app = operations_app(operations, gate, cookies)

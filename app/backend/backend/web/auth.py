@@ -13,6 +13,7 @@ from backend.service.auth import AuthService, Issued
 from backend.service.tokens import ACCESS_TTL_S, REFRESH_TTL_S
 from backend.service.users import UserService
 from backend.web.access import ADMINS, PUBLIC, SIGNED_IN, Cookies, Gate, caller
+from backend.web.audit import origin
 from backend.web.compression import SECRET
 from backend.web.json import reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter
@@ -70,25 +71,26 @@ def operations(auth: AuthService, users: UserService, gate: Gate, cookies: Cooki
         if body["password"].lower() in (fields.name.lower(), fields.email.lower()):
             message = "The password must be neither the name nor the e-mail address."
             raise InvalidRequest([FieldError("password", "too_simple", message)])
-        user = auth.register(fields, body["password"])
+        user = auth.register(fields, body["password"], origin())
         return reply(user_to_json(user), 201, Location=f"/api/users/{user.id}")
 
     def login(body: dict[str, Any]) -> HTTPResponse:
-        return _answer(auth.login(body["email"], body["password"]), cookies if body["cookies"] else None)
+        issued = auth.login(body["email"], body["password"], origin())
+        return _answer(issued, cookies if body["cookies"] else None)
 
     def refresh(body: dict[str, Any]) -> HTTPResponse:
         if body["refresh_token"] is not None:
-            return _answer(auth.refresh(body["refresh_token"]), None)
+            return _answer(auth.refresh(body["refresh_token"], origin()), None)
         token = request.get_cookie(cookies.refresh) or ""
         if not token:
             raise Unauthorized("sign_in", "There is no refresh token, neither in the body nor in a cookie.")
         login = auth.login_of(token)
         if login:  # else it is nobody's, which `refresh` says
             gate.require_csrf(login)
-        return _answer(auth.refresh(token), cookies)
+        return _answer(auth.refresh(token, origin()), cookies)
 
     def logout(everywhere: bool) -> HTTPResponse:
-        auth.logout(caller(), everywhere=everywhere)
+        auth.logout(caller(), origin(), everywhere=everywhere)
         answer = HTTPResponse(status=204)
         if cookies.access in request.cookies:
             cookies.clear(answer)
@@ -96,7 +98,7 @@ def operations(auth: AuthService, users: UserService, gate: Gate, cookies: Cooki
 
     def change_password(body: dict[str, Any]) -> HTTPResponse:
         _known()
-        auth.change_password(caller(), body["current"], body["new"])
+        auth.change_password(caller(), body["current"], body["new"], origin())
         return HTTPResponse(status=204)
 
     def me() -> HTTPResponse:
@@ -104,7 +106,7 @@ def operations(auth: AuthService, users: UserService, gate: Gate, cookies: Cooki
         return reply({"user": json.loads(copy.body), "role": caller().role})
 
     def set_role(user_id: int, body: dict[str, Any]) -> HTTPResponse:
-        auth.set_role(user_id, body["role"])
+        auth.set_role(user_id, body["role"], origin())
         return HTTPResponse(status=204)
 
     return [

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
-from backend.entities import Listing, Position
+from backend.entities import AuditListing, AuditPosition, Listing, Position
 from backend.errors import FieldError, InvalidRequest
 from backend.web.schema import ID_MAX
 
@@ -17,16 +20,20 @@ from backend.web.schema import ID_MAX
 def cursor_text(listing: Listing, position: Position) -> str:
     """The cursor of a position in this list."""
     key = position.key.isoformat() if isinstance(position.key, datetime) else position.key
-    content = json.dumps([_mark(listing), key, position.id], ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+    return _encoded(listing, key, position.id)
+
+
+def audit_cursor_text(listing: AuditListing, position: AuditPosition) -> str:
+    """The cursor of a position in the audit log."""
+    return _encoded(listing, position.at.isoformat(), position.id)
 
 
 def position_in(listing: Listing, cursor: str) -> Position:
     """The position that a cursor stands for. Raises InvalidRequest for one of another order or other filters: in this
     list it would lead to a place that the client has not come to."""
-    mark, key, user_id = _decoded(cursor)
-    if mark != _mark(listing):
-        raise _refused("cursor_of_another_list", "The cursor belongs to another order or to other filters.")
+    key, user_id = _decoded(listing, cursor)
+    if type(user_id) is not int or not 0 <= user_id <= ID_MAX:
+        raise _not_a_cursor()
     if listing.sort.removeprefix("-") == "name":
         return Position(key, user_id)
     try:
@@ -35,17 +42,33 @@ def position_in(listing: Listing, cursor: str) -> Position:
         raise _not_a_cursor() from None
 
 
-def _decoded(cursor: str) -> tuple[str, str, int]:
-    """(mark, key, id), fit to be parameters of a statement."""
+def audit_position_in(listing: AuditListing, cursor: str) -> AuditPosition:
+    """The same for the audit log."""
+    at, entry_id = _decoded(listing, cursor)
+    try:
+        return AuditPosition(datetime.fromisoformat(at).astimezone(UTC), str(UUID(entry_id)))
+    except (ValueError, OverflowError, AttributeError):
+        raise _not_a_cursor() from None
+
+
+def _encoded(listing: Listing | AuditListing, key: str, row_id: int | str) -> str:
+    content = json.dumps([_mark(listing), key, row_id], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+
+
+def _decoded(listing: Listing | AuditListing, cursor: str) -> tuple[str, Any]:
+    """(key, id) of a cursor of this list; the key is fit to be the parameter of a statement."""
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
-        mark, key, user_id = json.loads(content)
-        if type(user_id) is not int or not 0 <= user_id <= ID_MAX or not isinstance(key, str) or "\0" in key:
+        mark, key, row_id = json.loads(content)
+        if not isinstance(key, str) or "\0" in key:
             raise ValueError
         key.encode()  # fails for half of a surrogate pair
     except (ValueError, TypeError, RecursionError):
         raise _not_a_cursor() from None
-    return mark, key, user_id
+    if mark != _mark(listing):
+        raise _refused("cursor_of_another_list", "The cursor belongs to another order or to other filters.")
+    return key, row_id
 
 
 def links(path: str, query: Mapping[str, str], next_cursor: str | None) -> str:
@@ -57,10 +80,9 @@ def links(path: str, query: Mapping[str, str], next_cursor: str | None) -> str:
     return ", ".join(f'<{path}{"?" if given else ""}{urlencode(given)}>; rel="{relation}"' for given, relation in found)
 
 
-def _mark(listing: Listing) -> str:
+def _mark(listing: Listing | AuditListing) -> str:
     """Tells lists apart, without showing what was searched for."""
-    moments = [moment and moment.isoformat() for moment in (listing.created_from, listing.created_to)]
-    content = json.dumps([listing.sort, listing.statuses, *moments, listing.search])
+    content = json.dumps(dataclasses.astuple(listing), default=datetime.isoformat)
     return base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()[:9]).decode()
 
 

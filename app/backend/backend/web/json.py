@@ -7,9 +7,9 @@ from typing import Any
 
 from bottle import HTTPResponse, request
 
-from backend.entities import Page
+from backend.entities import AuditEntry, Page, UserExport
 from backend.errors import FieldError, InvalidRequest
-from backend.forms import to_json, user_to_json
+from backend.forms import time_text, to_json, user_to_json
 from backend.observability.logs import correlation_id
 
 JSON_TYPE = "application/json"
@@ -108,3 +108,30 @@ def _refuse(constant: str) -> None:
 def page_to_json(page: Page, next_cursor: str | None) -> dict[str, Any]:
     """A page of a list; `next_cursor` is null at the end."""
     return {"items": [user_to_json(user) for user in page.users], "next_cursor": next_cursor}
+
+
+def entry_to_json(entry: AuditEntry) -> dict[str, Any]:
+    """An entry of the audit log as clients see it."""
+    return {
+        "id": entry.id,
+        "at": time_text(entry.at),
+        "action": entry.action,
+        "actor": entry.actor,
+        "subject": entry.subject,
+        "correlation_id": entry.correlation_id,
+        "details": entry.details,
+    }
+
+
+def export_to_json(export: UserExport) -> dict[str, Any]:
+    """Everything that is stored of a user, for that person."""
+    return {
+        "user": user_to_json(export.user),
+        "role": export.role,
+        "logins": [
+            {"id": login.id, "used_at": time_text(login.used_at), "expires_at": time_text(login.expires_at)}
+            for login in export.logins
+        ],
+        "requests": [{"at": time_text(request.at), "user_id": request.user_id} for request in export.requests],
+        "audit": [entry_to_json(entry) for entry in export.entries],
+    }

@@ -9,8 +9,10 @@ from bottle import HTTPResponse
 
 from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserChange, UserFields
 from backend.service.admission import Entry
+from backend.service.audit import AuditService
 from backend.service.users import UserService
-from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS, caller
+from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS
+from backend.web.audit import origin
 from backend.web.cursors import cursor_text, links, position_in
 from backend.web.etags import Match, NoneMatch, etag_of
 from backend.web.json import JSON_TYPE, MERGE_PATCH_TYPE, ReadyReply, page_to_json, reply, user_to_json
@@ -57,10 +59,10 @@ _CREATED_HEADERS = {
     "Idempotency-Replayed": "true where an earlier request with this key created the user.",
 }
 _IF_MATCH = {"If-Match": Parameter(Match(), "ETags of the versions that this is meant for; 412 for any other.")}
+_SORT = "By what; with -, the greatest or latest first."
 _LIST_QUERY = {
     "limit": Parameter(Whole(1, LIMIT_MAX), "The most users of a page.", LIMIT_DEFAULT),
     "cursor": Parameter(Text("The cursor", CURSOR_MAX), "What next_cursor of the page before was; all else as then."),
-    "sort": Parameter(Choice("The order", SORTS), "By what; with -, the greatest or latest first.", NEWEST_FIRST),
     "status": Parameter(Several("The status", STATUSES), "Only users with this status, or one of these."),
     "created_from": Parameter(Moment("The earliest creation"), "Only users created at this moment or later."),
     "created_to": Parameter(Moment("The end of creation"), "Only users created before this moment."),
@@ -81,19 +83,23 @@ def _fields(body: dict[str, Any]) -> UserFields:
     return UserFields(name=body["name"], email=body["email"], status=body["status"])
 
 
-def operations(users: UserService) -> list[Operation]:
-    """The operations on users."""
+def operations(users: UserService, audit: AuditService, *, by_name: bool = True) -> list[Operation]:
+    """The operations on users. Not `by_name`: names are sealed, so the database cannot put them in order."""
+    sorts = tuple(sort for sort in SORTS if by_name or sort.removeprefix("-") != "name")
+    in_query = _LIST_QUERY | {"sort": Parameter(Choice("The order", sorts), _SORT, NEWEST_FIRST)}
     by_id = {"user_id": Parameter(Whole(1, ID_MAX), "The user's id.")}
 
     def list_users(limit: int, cursor: str | None, status: tuple[str, ...] | None, **narrowed: Any) -> HTTPResponse:
         listing = Listing(statuses=status, **narrowed)
         page = users.list(listing, limit, position_in(listing, cursor) if cursor is not None else None)
         following = cursor_text(listing, page.end) if page.end is not None else None
-        asked = {name: value for name, value in given_query().items() if name in _LIST_QUERY}
+        asked = {name: value for name, value in given_query().items() if name in in_query}
+        audit.users_listed(origin(), asked, len(page.users))
         return reply(page_to_json(page, following), Link=links(_USERS, asked, following))
 
     def get_user(user_id: int, if_none_match: Container[int] | None, entry: Entry) -> HTTPResponse:
         copy, hit = users.get(user_id, entry)
+        audit.user_read(origin(), user_id)
         headers = [*(_HIT if hit else _MISS), ("ETag", f'"{copy.version}"')]
         if if_none_match is not None and copy.version in if_none_match:
             return ReadyReply("304 Not Modified", headers, b"")
@@ -102,22 +108,22 @@ def operations(users: UserService) -> list[Operation]:
     def create_user(body: dict[str, Any], idempotency_key: str | None) -> HTTPResponse:
         fields = _fields(body)
         if idempotency_key is None:
-            user, earlier = users.create(fields), False
+            user, earlier = users.create(fields, origin()), False
         else:
-            user, earlier = users.create_once(fields, idempotency_key, str(caller().user_id or ""))
+            user, earlier = users.create_once(fields, idempotency_key, origin())
         replayed = {"Idempotency_Replayed": "true"} if earlier else {}
         return reply(user_to_json(user), 201, Location=f"{_USERS}/{user.id}", ETag=etag_of(user), **replayed)
 
     def update_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
-        user = users.update(user_id, _fields(body), if_match)
+        user = users.update(user_id, _fields(body), origin(), if_match)
         return reply(user_to_json(user), ETag=etag_of(user))
 
     def patch_user(user_id: int, body: dict[str, Any], if_match: list[int] | None) -> HTTPResponse:
-        user = users.update(user_id, UserChange(**body), if_match)
+        user = users.update(user_id, UserChange(**body), origin(), if_match)
         return reply(user_to_json(user), ETag=etag_of(user))
 
     def delete_user(user_id: int, if_match: list[int] | None) -> HTTPResponse:
-        users.delete(user_id, if_match)
+        users.delete(user_id, origin(), if_match)
         return HTTPResponse(status=204)
 
     return [
@@ -128,7 +134,7 @@ def operations(users: UserService) -> list[Operation]:
             summary="A page of users, newest first unless asked otherwise",
             run=list_users,
             access=READERS,
-            in_query=_LIST_QUERY,
+            in_query=in_query,
             answers={200: Answer("The page.", PAGE, {"Link": "The first page and the next one, RFC 8288."})},
             problems=(503,),
         ),

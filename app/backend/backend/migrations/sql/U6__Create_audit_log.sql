@@ -1,0 +1,2 @@
+DROP FUNCTION audit_log_keep(integer);
+DROP TABLE audit_log;

@@ -1,0 +1,150 @@
+"""The audit log: what was done, which the repositories note with each write, and who looked at whose data.
+
+Looks are noted in the background, so that none waits for the database: a request only puts one into a queue. A thread
+writes what is there twice a second, in one statement. Another one sees to the log's partitions.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from backend.entities import AuditEntry, AuditListing, AuditPage, AuditPosition, Origin
+from backend.errors import DatabaseUnavailable
+from backend.observability.tracing import traced
+from backend.repository.audit import AuditRepository
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY_S = 0.5
+MAX_BATCH, MAX_QUEUE = 1_000, 20_000
+FLUSH_S = 2.0
+WARN_EVERY_S = 300.0
+KEEP_EVERY_S, KEEP_AGAIN_S = 3_600.0, 60.0  # the second one after a failure
+
+_Look = tuple[float, str, Origin, int | None, Mapping[str, Any]]  # when (since the epoch), action, …, subject, details
+
+
+class AuditService:
+    """`list` raises DatabaseUnavailable; what notes something neither raises nor waits."""
+
+    def __init__(self, repository: AuditRepository, retention_months: int, lost: Callable[[int], None]) -> None:
+        self._repository = repository
+        self._retention_months = retention_months
+        self._lost = lost  # told how many looks will never be in the log
+        self._looks: deque[_Look] = deque()
+        self._unwritten: Sequence[AuditEntry] = ()  # a batch that the database has not confirmed
+        self._stop = threading.Event()
+        self._warned_at = float("-inf")
+        self._writer = threading.Thread(target=self._write_looks, name="audit", daemon=True)
+
+    def start(self) -> None:
+        """From now on looks are written, and partitions made and dropped."""
+        self._writer.start()
+        threading.Thread(target=self._keep_partitions, name="audit-partitions", daemon=True).start()
+
+    def close(self) -> None:
+        """Writes what is left, for at most two seconds."""
+        self._stop.set()
+        self._writer.join(FLUSH_S)
+        left = len(self._looks) + len(self._unwritten)
+        if left:
+            self._lose(left, "the process has to end")
+
+    @traced("AuditService.list")
+    def list(self, listing: AuditListing, limit: int, after: AuditPosition | None, origin: Origin) -> AuditPage:
+        """A page of the log, which is itself a look at data."""
+        page = self._repository.list(listing, limit, after)
+        self._note("audit.listed", origin, listing.subject, {"entries": len(page.entries)})
+        return page
+
+    def user_read(self, origin: Origin, user_id: int) -> None:
+        """Somebody has seen a user; nothing to note where it was their own."""
+        if origin.actor != user_id:
+            self._note("user.read", origin, user_id, {})
+
+    def user_exported(self, origin: Origin, user_id: int) -> None:
+        """Somebody has taken all that is stored of a user with them, be it their own."""
+        self._note("user.exported", origin, user_id, {})
+
+    def users_listed(self, origin: Origin, narrowed_by: Collection[str], count: int) -> None:
+        """Somebody has seen a page of users. Of what it was narrowed by, only the names of the parameters are kept."""
+        self._note("users.listed", origin, None, {"parameters": sorted(narrowed_by), "users": count})
+
+    def _note(self, action: str, origin: Origin, subject: int | None, details: Mapping[str, Any]) -> None:
+        if origin.actor is None:
+            return  # AUTH_REQUIRED=false: nobody is known who could be told of
+        if len(self._looks) >= MAX_QUEUE:
+            self._lose(1, "the database does not keep up")
+            return
+        self._looks.append((time.time(), action, origin, subject, details))
+
+    # -- in the threads
+
+    def _write_looks(self) -> None:
+        while not self._stop.wait(WRITE_EVERY_S):
+            self._write_all()
+        self._write_all()
+
+    def _write_all(self) -> None:
+        """Writes until nothing is left, or the database does not answer."""
+        while True:
+            if not self._unwritten:
+                self._unwritten = self._next_batch()
+            if not self._unwritten:
+                return
+            try:
+                self._repository.append(self._unwritten)
+            except DatabaseUnavailable:
+                return  # kept for the next time, under the same ids: nothing is noted twice
+            except Exception:
+                log.exception("audit: a batch cannot be written")
+                self._lose(len(self._unwritten), "a batch cannot be written")
+            self._unwritten = ()
+
+    def _next_batch(self) -> Sequence[AuditEntry]:
+        count = min(MAX_BATCH, len(self._looks))
+        return [_entry(self._looks.popleft()) for _ in range(count)]
+
+    def _lose(self, looks: int, why: str) -> None:
+        self._lost(looks)
+        now = time.monotonic()
+        if now - self._warned_at >= WARN_EVERY_S:
+            self._warned_at = now
+            log.warning("audit: looks at data are lost: %s", why, extra={"fields": {"looks": looks}})
+
+    def _keep_partitions(self) -> None:
+        pause_s = 0.0
+        while not self._stop.wait(pause_s):
+            pause_s = KEEP_EVERY_S
+            try:
+                made, dropped = self._repository.keep(self._retention_months)
+            except DatabaseUnavailable as error:
+                # What is written meanwhile finds the months made ahead, or the default partition.
+                pause_s = KEEP_AGAIN_S
+                log.warning("audit: partitions: %s", error)
+            except Exception:
+                pause_s = KEEP_AGAIN_S
+                log.exception("audit: partitions")
+            else:
+                if made or dropped:
+                    log.info("audit: partitions", extra={"fields": {"made": made, "dropped": dropped}})
+
+
+def _entry(look: _Look) -> AuditEntry:
+    at, action, origin, subject, details = look
+    return AuditEntry(
+        id=str(uuid4()),
+        at=datetime.fromtimestamp(at, UTC),
+        action=action,
+        actor=origin.actor,
+        subject=subject,
+        correlation_id=origin.correlation_id,
+        details=details,
+    )
