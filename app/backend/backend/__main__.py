@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from backend.config import ConfigError, settings_from_env
+from backend.environment import ConfigError, settings_from_env
 from backend.observability.logs import configure
 from backend.server import serve
 

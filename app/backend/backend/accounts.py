@@ -19,8 +19,9 @@ from backend.assembly import cache_of
 from backend.cache.link import Link
 from backend.cache.sessions import SESSIONS
 from backend.cache.wire import SingleWire
-from backend.config import ConfigError, Settings, settings_from_env
+from backend.config import Settings
 from backend.entities import ROLES, Origin
+from backend.environment import ConfigError, settings_from_env
 from backend.errors import Busy, DatabaseUnavailable, FieldError
 from backend.observability.instruments import Instruments
 from backend.observability.logs import configure

@@ -22,7 +22,8 @@ import psycopg2
 import pytest
 import urllib3
 from backend.assembly import Backend, assemble
-from backend.config import Database, Settings, settings_from_env
+from backend.config import Database, Settings
+from backend.environment import settings_from_env
 from backend.management import serve_in_background
 from backend.migrations.runner import connect, migrate
 from backend.migrations.scripts import SQL_FOLDER, scripts_in

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from backend.config import ConfigError, database_from_env, parse_size, settings_from_env
+from backend.environment import ConfigError, database_from_env, parse_size, settings_from_env
 
 LEAST = {
     "DATABASE_HOST": "db.internal",

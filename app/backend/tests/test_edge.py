@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from backend.config import settings_from_env
+from backend.environment import settings_from_env
 from backend.observability.instruments import Instruments
 from backend.observability.request_lines import RequestLines, shown_path
 from backend.observability.tracing import Tracer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from backend.config import settings_from_env
+from backend.environment import settings_from_env
 from backend.management import serve_in_background
 from backend.observability.instruments import Instruments
 from backend.observability.metrics import to_prometheus

@@ -25,7 +25,8 @@ from pathlib import Path
 
 from psycopg2.extensions import connection as Connection
 
-from backend.config import LOG_LEVELS, ConfigError, Database, database_from_env
+from backend.config import Database
+from backend.environment import LOG_LEVELS, ConfigError, database_from_env
 from backend.migrations.plan import overview, pending, problems
 from backend.migrations.runner import baseline, migrate, read_history, repair, undo, wait_for_database
 from backend.migrations.scripts import SQL_FOLDER, MigrationError, Script, scripts_in
