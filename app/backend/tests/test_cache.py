@@ -71,8 +71,10 @@ class SlowRepository(UserRepository):
     def __init__(self, pool: Pool) -> None:
         super().__init__(pool, Instruments().invocations)
         self.has_read, self.go_on = threading.Event(), threading.Event()
+        self.reads = 0
 
     def get(self, user_id: int) -> Any:
+        self.reads += 1
         user = super().get(user_id)
         self.has_read.set()
         assert self.go_on.wait(10)
@@ -185,3 +187,49 @@ def test_after_a_failure_reads_leave_redis_alone_for_a_moment(database: Any, red
 
 def _fields(name: str, email: str = "ada@example.com") -> Any:
     return UserFields(name=name, email=email, status="active")
+
+
+def test_that_a_user_does_not_exist_is_kept_for_a_moment(api: Any, sql: Any, redis_server: Any) -> None:
+    assert api("GET", "/api/users/7").status == 404
+    assert redis_server.client().get("user:{7}") == "0:!"
+    assert 5 <= redis_server.client().ttl("user:{7}") <= 10
+    sql("INSERT INTO users (id, name, email) OVERRIDING SYSTEM VALUE VALUES (7, 'Behind', 'behind@example.com')")
+    assert api("GET", "/api/users/7").status == 404
+    redis_server.client().delete("user:{7}")
+    assert api("GET", "/api/users/7").status == 200
+
+
+def test_a_user_is_there_as_soon_as_it_is_created_though_somebody_asked_before(api: Any) -> None:
+    registration = {"name": "Bob", "email": "bob@example.com", "password": "correct horse battery"}
+    bodies = [("/api/users", ADA, {}), ("/api/auth/register", registration, {})]
+    bodies.append(("/api/users", {"name": "Eve", "email": "eve@example.com"}, {"Idempotency_Key": "k"}))
+    for user_id, (path, body, headers) in enumerate(bodies, 1):
+        assert api("GET", f"/api/users/{user_id}").status == 404
+        assert api("POST", path, body, **headers).json["id"] == user_id
+        assert api("GET", f"/api/users/{user_id}").status == 200
+
+
+def test_of_many_who_miss_a_user_at_once_one_asks_the_database(database: Any, redis_server: Any, until: Any) -> None:
+    redis, pool = redis_server.client(), Pool(database)
+    redis.flushall()
+    slow = SlowRepository(pool)
+    service = service_of(pool, Link(SingleWire(wire_settings(redis_server))), slow)
+    user = service.create(_fields("Ada"), Origin())
+    redis.flushall()
+    redis.config_resetstat()
+    found: list[tuple[str, bool]] = []
+
+    def read() -> None:
+        copy, hit = service.get(user.id)
+        found.append((json.loads(copy.body)["name"], hit))
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    until(lambda: redis.info("commandstats").get("cmdstat_get", {}).get("calls") == 4)  # all have missed
+    slow.go_on.set()
+    for reader in readers:
+        reader.join(10)
+    assert sorted(found) == [("Ada", False), ("Ada", True), ("Ada", True), ("Ada", True)]
+    assert slow.reads == 1
+    pool.close()
