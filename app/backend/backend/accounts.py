@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from backend.assembly import cache_of
-from backend.cache.link import Link
+from backend.cache.link import Link, wire_to
 from backend.cache.sessions import SESSIONS
-from backend.cache.wire import SingleWire
 from backend.config import Settings
 from backend.entities import ROLES, Origin
 from backend.environment import ConfigError, settings_from_env
@@ -72,7 +71,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
     if errors:
         return errors[0].message
     instruments = Instruments()
-    link = Link(SingleWire(settings.redis)) if settings.redis else None
+    link = Link(wire_to(settings.redis)) if settings.redis else None
     with closing(Pool(settings.database)) as pool:
         accounts = AccountRepository(pool, instruments.invocations, sealer=sealer_of(settings.pii_keys))
         user_id = accounts.id_of(arguments.email)

@@ -10,13 +10,12 @@ from typing import Any
 from bottle import Bottle
 
 from backend import __version__
-from backend.cache.link import Link
+from backend.cache.link import Link, wire_to
 from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.throttle import LocalThrottle, RedisThrottle
 from backend.cache.users import USERS
 from backend.cache.versioned import Form, NoCache, R, VersionedCache
-from backend.cache.wire import SingleWire
 from backend.config import Database, Settings, Tracing
 from backend.keys import KeyRing
 from backend.migrations.plan import pending
@@ -81,7 +80,7 @@ def assemble(settings: Settings) -> Backend:
     size, min_idle = (len(pools) * each for each in (settings.database.pool_size, settings.database.pool_min_idle))
     instruments.watch_pool(lambda: together(each.stats() for each in pools), size, min_idle)
     instruments.watch_replicas(replicas.fresh)
-    link = Link(SingleWire(settings.redis)) if settings.redis else None
+    link = Link(wire_to(settings.redis)) if settings.redis else None
     sealer = sealer_of(settings.pii_keys)
     repository = UserRepository(pool, instruments.invocations, replicas, sealer)
     accounts = AccountRepository(pool, instruments.invocations, replicas, sealer)

@@ -45,6 +45,7 @@ class Redis:
     port: int
     password: str | None = field(default=None, repr=False)
     tls: bool = False
+    cluster: bool = False
     timeout_s: float = 0.5
 
 

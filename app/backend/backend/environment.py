@@ -191,6 +191,7 @@ def _redis(read: _Reader) -> Redis | None:
         port=read.whole("REDIS_PORT", 6379, 1, 65535),
         password=read.text("REDIS_PASSWORD") or None,
         tls=read.boolean("REDIS_TLS", False),
+        cluster=read.boolean("REDIS_CLUSTER", False),
         timeout_s=read.seconds("REDIS_TIMEOUT", 0.5, 0.01),
     )
 

@@ -104,6 +104,30 @@ def test_a_redis_that_does_not_answer_is_not_waited_for_longer_than_said() -> No
             SingleWire(Redis(host="127.0.0.1", port=port, timeout_s=0.05)).ask([get(b"k")])
 
 
+def test_what_is_not_answered_in_time_is_not_sent_again(until: Any) -> None:
+    seen: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        """Greets, answers once, and says nothing more."""
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            for answer in (b"+OK\r\n", b"$-1\r\n", b""):
+                seen.append(connection.recv(1000))
+                connection.sendall(answer)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        wire = SingleWire(Redis(host="127.0.0.1", port=listener.getsockname()[1], timeout_s=0.2))
+        assert wire.ask([get(b"k")]) == [None]
+        with pytest.raises(RedisTimeout):
+            wire.ask([get(b"k")])
+        until(lambda: len(seen) == 3)
+        assert sum(b"HELLO" in one for one in seen) == 1
+
+
 def test_after_a_late_answer_no_later_question_gets_it(wire: SingleWire, settings: Redis, redis_server: Any) -> None:
     hasty = SingleWire(Redis(host=settings.host, port=settings.port, password=PASSWORD, timeout_s=0.2))
     assert hasty.ask([command(b"k", b"SET", b"k", b"right")]) == [b"OK"]

@@ -10,11 +10,20 @@ from typing import Any
 
 import hiredis
 
+from backend.cache.cluster import ClusterWire
 from backend.cache.wire import Ask, Command, RedisError, SingleWire, command
+from backend.config import Redis as RedisSettings
+
+Wire = SingleWire | ClusterWire
 
 log = logging.getLogger(__name__)
 
 REST_S = 2.0  # after a failure Redis is left alone for this long
+
+
+def wire_to(settings: RedisSettings) -> Wire:
+    """The way to one server, or to a cluster."""
+    return ClusterWire(settings) if settings.cluster else SingleWire(settings)
 
 
 class Script:
@@ -37,7 +46,7 @@ class Script:
 class Link:
     """The way, and until when it rests."""
 
-    def __init__(self, wire: SingleWire, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, wire: Wire, clock: Callable[[], float] = time.monotonic) -> None:
         self.wire = wire
         self._clock = clock
         self._rests_until = 0.0

@@ -113,6 +113,15 @@ def _said(error: OSError) -> RedisError:
     return RedisError(str(error))
 
 
+class Sent(NamedTuple):
+    """Commands on their way. `rested`: the connection was there before, so it may have died without our knowing."""
+
+    connection: Connection
+    message: bytes
+    answers: int
+    rested: bool
+
+
 class Node:
     """One Redis server, with a connection for each thread."""
 
@@ -124,26 +133,45 @@ class Node:
         self._lock = threading.Lock()
 
     def ask(self, packed: Sequence[bytes]) -> list[Any]:
-        """The answers to commands. A connection that had rested may be dead without our knowing: then once more."""
+        """The answers to commands."""
+        return self.receive(self.send(packed))
+
+    def send(self, packed: Sequence[bytes]) -> Sent:
+        """Sends commands, whose answers are to be received before anything else is sent by this thread."""
         message = b"".join(packed)
         connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is not None:
-            try:
-                return self._exchange(connection, message, len(packed))
-            except RedisTimeout:
-                raise
-            except RedisError:
-                pass
-        return self._exchange(self._connect(), message, len(packed))
-
-    def _exchange(self, connection: Connection, message: bytes, count: int) -> list[Any]:
+        sent = Sent(connection or self._connect(), message, len(packed), connection is not None)
         try:
-            connection.send(message)
-            return connection.receive(count)
+            sent.connection.send(message)
+        except RedisError as error:
+            return self._again(sent, error)
+        return sent
+
+    def receive(self, sent: Sent) -> list[Any]:
+        """The answers."""
+        try:
+            return sent.connection.receive(sent.answers)
+        except RedisError as error:
+            return self.receive(self._again(sent, error))
         except BaseException:
-            # Answers may still come that nobody waits for.
-            self._drop(connection)
+            self.forsake(sent)
             raise
+
+    def forsake(self, sent: Sent) -> None:
+        """Answers may still come that nobody waits for: they must not be taken for those to something else."""
+        self._own.connection = None
+        with self._lock:
+            self._all.discard(sent.connection)
+        sent.connection.close()
+
+    def _again(self, sent: Sent, error: RedisError) -> Sent:
+        """The commands once more on a new connection, where the old one had rested."""
+        self.forsake(sent)
+        if not sent.rested or isinstance(error, RedisTimeout):
+            raise error
+        anew = sent._replace(connection=self._connect(), rested=False)
+        anew.connection.send(sent.message)
+        return anew
 
     def _connect(self) -> Connection:
         made = Connection(self._settings, *self._where)
@@ -151,12 +179,6 @@ class Node:
             self._all.add(made)
         self._own.connection = made
         return made
-
-    def _drop(self, connection: Connection) -> None:
-        self._own.connection = None
-        with self._lock:
-            self._all.discard(connection)
-        connection.close()
 
     def close(self) -> None:
         """Closes the connections of all threads."""
