@@ -14,6 +14,7 @@ export default defineConfig({
     environment: "jsdom",
     setupFiles: ["./src/testing/setup.ts"],
     restoreMocks: true,
+    testTimeout: 30_000, // five seconds are too few where all cores are taken
     coverage: {
       include: ["src/**/*.{ts,tsx}"],
       exclude: ["src/testing/**", "src/main.tsx", "src/**/*.test.*"],

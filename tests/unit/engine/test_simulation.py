@@ -63,7 +63,7 @@ def play(module_utils: Path, *options: str) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3000)
 def test_every_seed_ends_as_described_and_every_fault_is_hit_five_hundred_times() -> None:
     result = play(ENGINE.parent, "--seeds", f"0:{SEEDS}")
     problems = [f"seed {failure['seed']}: {failure['problem']}" for failure in result["failures"]]
@@ -73,7 +73,7 @@ def test_every_seed_ends_as_described_and_every_fault_is_hit_five_hundred_times(
     assert not rare
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("name", DEFECTS)
 def test_a_planted_defect_is_found(name: str, tmp_path: Path) -> None:
     plant(name, ENGINE, tmp_path)
