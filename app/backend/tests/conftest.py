@@ -62,6 +62,14 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
+def own_redis(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """Redis, alive again afterwards whatever the test did to it."""
+    yield redis_server
+    redis_server.kill()
+    redis_server.start()
+
+
+@pytest.fixture
 def empty_database(postgres: Postgres) -> Database:
     """A database with nothing in it."""
     name = f"test_{next(_numbers)}"

@@ -91,15 +91,16 @@ class Postgres:
 class RedisServer:
     """A Redis server of its own that can be killed and brought back, empty."""
 
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, port: int | None = None, *options: str) -> None:
+        self.port = port or free_port()
         self._folder = folder
+        self._options = options
         self.start()
 
     def start(self) -> None:
         """Starts it and waits until it answers."""
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
-        command += [str(self._folder), "--requirepass", PASSWORD]
+        command += [str(self._folder), "--requirepass", PASSWORD, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         until(self._answers)
 

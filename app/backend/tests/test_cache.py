@@ -100,14 +100,6 @@ def test_a_row_read_before_a_write_is_not_cached_after_it(write: str, start: Any
     assert read.json["name"] == "Ada King" if write == "update" else read.status == 404
 
 
-@pytest.fixture
-def own_redis(redis_server: Any) -> Any:
-    """Redis, alive again afterwards whatever the test did to it."""
-    yield redis_server
-    redis_server.kill()
-    redis_server.start()
-
-
 def test_without_redis_everything_goes_on_from_the_database(api: Any, own_redis: Any) -> None:
     api("POST", "/api/users", ADA)
     assert x_cache(api) == "miss"

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import hiredis
 import pytest
-import redis
 from backend.cache.cluster import ClusterWire, slot_of, slots_in
 from backend.cache.wire import RedisError, command, get
 from backend.config import Redis
@@ -21,7 +17,7 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from app.backend.tests.auth_help import join
-from app.backend.tests.servers import PASSWORD, free_port, scratch_folder, until
+from app.backend.tests.servers import PASSWORD, RedisServer, free_port, scratch_folder, until
 
 THIRDS = ((0, 5460), (5461, 10922), (10923, 16383))
 
@@ -33,56 +29,26 @@ def bus_port() -> int:
     return port
 
 
-@dataclass
-class Server:
-    """One node."""
-
-    folder: Path
-    port: int
-
-    def start(self) -> None:
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
-        options += [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-node-timeout",
-            "2000",
-            "--cluster-require-full-coverage",
-            "no",
-        ]
-        options += ["--requirepass", PASSWORD, "--masterauth", PASSWORD]
-        self.process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-        until(self._answers)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.client().ping())
-        except redis.RedisError:
-            return False
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, password=PASSWORD, decode_responses=True)
+NODE = (
+    *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no"),
+    *("--masterauth", PASSWORD),
+)
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[list[Server]]:
+def nodes() -> Iterator[list[RedisServer]]:
     """Three nodes that know each other."""
     with scratch_folder("capstan-cluster-") as folder:
         made = []
         for number in range(3):
             (folder / str(number)).mkdir()
-            made.append(Server(folder / str(number), bus_port()))
+            made.append(RedisServer(folder / str(number), bus_port(), *NODE))
         for node, (first, last) in zip(made, THIRDS, strict=True):
-            node.start()
             node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
         for node in made[1:]:
             made[0].client().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
 
-        def is_whole(node: Server) -> bool:
+        def is_whole(node: RedisServer) -> bool:
             told = str(node.client().execute_command("CLUSTER", "INFO"))
             return "cluster_state:ok" in told and "cluster_known_nodes:3" in told
 
@@ -93,7 +59,7 @@ def nodes() -> Iterator[list[Server]]:
 
 
 @pytest.fixture
-def wire(nodes: list[Server]) -> Iterator[ClusterWire]:
+def wire(nodes: list[RedisServer]) -> Iterator[ClusterWire]:
     for node in nodes:
         node.client().flushall()
     settings = Redis(host="127.0.0.1", port=nodes[0].port, password=PASSWORD, cluster=True)
@@ -135,7 +101,7 @@ def test_answers_come_in_the_order_of_the_commands_wherever_the_keys_are(wire: C
 
 
 def test_one_message_goes_to_each_node_that_is_needed_and_none_to_others(
-    wire: ClusterWire, nodes: list[Server]
+    wire: ClusterWire, nodes: list[RedisServer]
 ) -> None:
     asked = [get(key_on(0)), get(key_on(1)), get(key_on(0))]
     wire.ask(asked)
@@ -150,7 +116,9 @@ def test_one_message_goes_to_each_node_that_is_needed_and_none_to_others(
     assert [after - earlier - 1 for earlier, after in zip(before, reads(), strict=True)] == [1, 1, 0]
 
 
-def test_a_key_that_moves_is_followed_while_it_moves_and_afterwards(wire: ClusterWire, nodes: list[Server]) -> None:
+def test_a_key_that_moves_is_followed_while_it_moves_and_afterwards(
+    wire: ClusterWire, nodes: list[RedisServer]
+) -> None:
     key = key_on(0)
     slot, (old, new) = slot_of(key), (nodes[0].client(), nodes[1].client())
     wire.ask([command(key, b"SET", key, b"before")])
@@ -168,7 +136,9 @@ def test_a_key_that_moves_is_followed_while_it_moves_and_afterwards(wire: Cluste
         client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[0])
 
 
-def test_answers_that_nobody_waited_for_are_not_taken_for_later_ones(wire: ClusterWire, nodes: list[Server]) -> None:
+def test_answers_that_nobody_waited_for_are_not_taken_for_later_ones(
+    wire: ClusterWire, nodes: list[RedisServer]
+) -> None:
     here, there = key_on(0), key_on(2)
     wire.ask([command(here, b"SET", here, b"right"), get(there)])
     nodes[2].kill()
@@ -178,7 +148,9 @@ def test_answers_that_nobody_waited_for_are_not_taken_for_later_ones(wire: Clust
     nodes[2].start()
 
 
-def test_a_node_that_is_away_is_said_so_and_asked_again_once_it_is_back(wire: ClusterWire, nodes: list[Server]) -> None:
+def test_a_node_that_is_away_is_said_so_and_asked_again_once_it_is_back(
+    wire: ClusterWire, nodes: list[RedisServer]
+) -> None:
     wire.ask([get(key_on(0)), get(key_on(2))])
     nodes[2].kill()
     with pytest.raises(RedisError):
@@ -195,7 +167,7 @@ def test_a_node_that_is_away_is_said_so_and_asked_again_once_it_is_back(wire: Cl
     until(is_back)
 
 
-def test_a_service_on_a_cluster_reads_its_own_writes(start: Any, nodes: list[Server]) -> None:
+def test_a_service_on_a_cluster_reads_its_own_writes(start: Any, nodes: list[RedisServer]) -> None:
     running = start(AUTH_REQUIRED="true", REDIS_CLUSTER="true", REDIS_PORT=str(nodes[1].port), RATE_LIMIT_USER="50")
     people = [join(running.api, name) for name in ("Ada", "Bob", "Eve", "Kim")]
     for person in people:
@@ -209,7 +181,7 @@ def test_a_service_on_a_cluster_reads_its_own_writes(start: Any, nodes: list[Ser
     assert sorted(kept) == sorted(f"user:{{{person.id}}}" for person in people)
 
 
-def test_who_took_the_place_of_a_node_that_died_is_found(wire: ClusterWire, nodes: list[Server]) -> None:
+def test_who_took_the_place_of_a_node_that_died_is_found(wire: ClusterWire, nodes: list[RedisServer]) -> None:
     key = key_on(2)
     assert wire.ask([command(key, b"SET", key, b"x")]) == [b"OK"]
     nodes[2].kill()

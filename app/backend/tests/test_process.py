@@ -17,14 +17,6 @@ ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
 
 
 @pytest.fixture
-def own_redis(redis_server: Any) -> Any:
-    """Redis, alive again afterwards."""
-    yield redis_server
-    redis_server.kill()
-    redis_server.start()
-
-
-@pytest.fixture
 def own_postgres(postgres: Any) -> Any:
     """PostgreSQL, alive again afterwards."""
     yield postgres

@@ -29,14 +29,6 @@ def wire(settings: Redis) -> Iterator[SingleWire]:
         yield made
 
 
-@pytest.fixture
-def own_redis(redis_server: Any) -> Any:
-    """Redis, alive again afterwards whatever the test did to it."""
-    yield redis_server
-    redis_server.kill()
-    redis_server.start()
-
-
 def test_answers_come_in_the_order_of_the_commands(wire: SingleWire, redis_server: Any) -> None:
     redis_server.client().set("text", "a\r\nb")
     redis_server.client().rpush("list", "x", "y")
@@ -139,6 +131,7 @@ def test_after_a_late_answer_no_later_question_gets_it(wire: SingleWire, setting
 
 
 def test_a_script_is_sent_whole_only_where_redis_does_not_know_it(wire: SingleWire, redis_server: Any) -> None:
+    redis_server.client().config_resetstat()
     script = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
     assert [script.run(wire.ask, b"k", b"5"), script.run(wire.ask, b"k", b"2")] == [5, 7]
     calls = redis_server.client().info("commandstats")
@@ -160,3 +153,11 @@ def test_a_link_rests_after_a_failure(settings: Redis, own_redis: Any) -> None:
     assert link.ask([get(b"k")]) is None
     now[0] += 0.2
     assert link.ask([get(b"k")]) == [None]
+
+
+def test_a_redis_that_refuses_to_answer_is_not_well(settings: Redis, own_redis: Any) -> None:
+    link = Link(SingleWire(settings))
+    link.ping()
+    own_redis.client().execute_command("ACL", "SETUSER", "default", "-ping")
+    with pytest.raises(RedisError, match="NOPERM"):
+        link.ping()

@@ -13,7 +13,7 @@ from typing import Any
 
 import hiredis
 
-from backend.cache.wire import Command, Node, RedisError, Sent, command
+from backend.cache.wire import Command, Node, RedisError, Sent, accepted, command
 from backend.config import Redis as RedisSettings
 
 SLOTS = 16384
@@ -117,15 +117,12 @@ class ClusterWire:
         error = RedisError("no node of the cluster answers")
         for address in dict.fromkeys([first, *self._nodes]):
             try:
-                (answer,) = self._node(address).ask([_SLOTS_COMMAND])
+                answer = accepted(*self._node(address).ask([_SLOTS_COMMAND]))
             except RedisError as failure:
                 error = failure
-                continue
-            if isinstance(answer, hiredis.ReplyError):
-                error = RedisError(str(answer))
-                continue
-            self._owners = slots_in(answer, address)
-            return self._owners
+            else:
+                self._owners = slots_in(answer, address)
+                return self._owners
         raise error
 
     def _node(self, address: Address) -> Node:

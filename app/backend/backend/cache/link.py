@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 
 from backend.cache.cluster import ClusterWire
-from backend.cache.wire import Ask, Command, RedisError, SingleWire, command
+from backend.cache.wire import Ask, Command, RedisError, SingleWire, accepted, command
 from backend.config import Redis as RedisSettings
 
 Wire = SingleWire | ClusterWire
@@ -38,9 +38,7 @@ class Script:
         (answer,) = ask([command(key, b"EVALSHA", self._digest, b"1", key, *arguments)])
         if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
             (answer,) = ask([command(key, b"EVAL", self._text, b"1", key, *arguments)])
-        if isinstance(answer, hiredis.ReplyError):
-            raise RedisError(str(answer))
-        return answer
+        return accepted(answer)
 
 
 class Link:
@@ -73,7 +71,7 @@ class Link:
 
     def ping(self) -> None:
         """Returns when Redis answers. Raises RedisError."""
-        self.wire.ask([command(b"", b"PING")])
+        accepted(*self.wire.ask([command(b"", b"PING")]))
 
     def close(self) -> None:
         """Closes the connections."""

@@ -32,7 +32,7 @@ def asks(limit: Limit) -> tuple[Command, Command]:
     """What to ask Redis, together with other things; the first answer is the count."""
     # The second one only where the first one made the key. It is sent each time: a key that never ends would shut its
     # user out for good.
-    return command(limit.key, b"INCR", limit.key), command(limit.key, b"EXPIRE", limit.key, b"60", b"NX")
+    return command(limit.key, b"INCR", limit.key), command(limit.key, b"EXPIRE", limit.key, b"%d" % WINDOW_S, b"NX")
 
 
 class LocalRates:

@@ -28,6 +28,13 @@ class RedisTimeout(RedisError):
     """Redis did not answer in time."""
 
 
+def accepted(answer: Any) -> Any:
+    """The answer, where it is none that refuses. Raises RedisError."""
+    if isinstance(answer, hiredis.ReplyError):
+        raise RedisError(str(answer))
+    return answer
+
+
 class Command(NamedTuple):
     """A command as it is sent, and the key that decides which node it belongs to."""
 
@@ -57,10 +64,11 @@ class Connection:
         if settings.password is not None:
             words[2:2] = [b"AUTH", b"default", settings.password.encode()]
         self.send(command(b"", *words).packed)
-        (answer,) = self.receive(1)
-        if isinstance(answer, hiredis.ReplyError):
+        try:
+            accepted(*self.receive(1))
+        except RedisError:
             self.close()
-            raise RedisError(str(answer))
+            raise
 
     def send(self, message: bytes) -> None:
         """Sends commands."""

@@ -6,7 +6,6 @@ A statement that writes also notes it in the audit log.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import perf_counter
 from typing import Any
 
 import psycopg2.errors
@@ -15,6 +14,7 @@ from backend.entities import Credentials, Origin, Session, User, UserFields
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
 from backend.repository.audit import noting
+from backend.repository.invocations import timed
 from backend.repository.personal import email_taken, of_new
 from backend.repository.pool import Pool
 from backend.repository.replicas import Replicas
@@ -154,12 +154,8 @@ class AccountRepository:
     def _timed(
         self, send: Callable[..., Rows], method: str, statement: Statement, parameters: Sequence[object]
     ) -> tuple[Any, ...] | None:
-        began, state = perf_counter(), "ERROR"
-        try:
+        with timed(self._invocations, "AccountRepository", method):
             rows = send(self._pool, statement, parameters)
-            state = "SUCCESS"
-        finally:
-            self._invocations.record(perf_counter() - began, "AccountRepository", method, state)
         return rows[0] if rows else None
 
     def register(self, fields: UserFields, password: str, origin: Origin) -> User:

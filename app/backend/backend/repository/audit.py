@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC
-from time import perf_counter
 from typing import Any
 
 from backend.entities import AuditEntry, AuditListing, AuditPage, AuditPosition
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
+from backend.repository.invocations import timed
 from backend.repository.pool import Pool
 from backend.repository.statements import Statement
 
@@ -80,13 +80,8 @@ class AuditRepository:
     def _timed(
         self, send: Callable[..., Rows], method: str, statement: Statement, parameters: Sequence[object]
     ) -> Rows:
-        began, state = perf_counter(), "ERROR"
-        try:
-            rows = send(self._pool, statement, parameters)
-            state = "SUCCESS"
-        finally:
-            self._invocations.record(perf_counter() - began, "AuditRepository", method, state)
-        return rows
+        with timed(self._invocations, "AuditRepository", method):
+            return send(self._pool, statement, parameters)
 
     def append(self, entries: Sequence[AuditEntry]) -> None:
         """Adds entries about looks at data; those that are there already stay as they are."""

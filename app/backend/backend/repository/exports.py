@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from time import perf_counter
 from typing import Any
 
 from backend.entities import AuditEntry, Login, RepeatableRequest, UserExport
 from backend.observability.metrics import Timer
 from backend.repository.access import read
+from backend.repository.invocations import timed
 from backend.repository.pool import Pool
 from backend.repository.statements import Statement
 from backend.repository.users import COLUMNS, user_from_row
@@ -37,12 +37,8 @@ class ExportRepository:
 
     def export(self, user_id: int) -> UserExport | None:
         """What is stored of the user, None where there is none. From the primary: nothing is missing."""
-        began, state = perf_counter(), "ERROR"
-        try:
+        with timed(self._invocations, "ExportRepository", "export"):
             rows = read(self._pool, _EXPORT, (user_id,))
-            state = "SUCCESS"
-        finally:
-            self._invocations.record(perf_counter() - began, "ExportRepository", "export", state)
         return export_from_row(rows[0], self._sealer) if rows else None
 
 

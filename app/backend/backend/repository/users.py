@@ -5,10 +5,9 @@ A statement that writes also notes it in the audit log: there is neither one wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from time import perf_counter
 from typing import Any
 
 import psycopg2.errors
@@ -19,6 +18,7 @@ from backend.observability.metrics import Timer
 from backend.repository import idempotency
 from backend.repository.access import Rows, read, write
 from backend.repository.audit import noting
+from backend.repository.invocations import timed
 from backend.repository.personal import email_taken, of_changed, of_new
 from backend.repository.pool import Pool, Pooled
 from backend.repository.replicas import Replica, Replicas
@@ -133,14 +133,8 @@ class UserRepository:
         self._replicas = replicas or Replicas()
         self._invocations = invocations
 
-    @contextmanager
-    def _timed(self, method: str) -> Iterator[None]:
-        began, state = perf_counter(), "ERROR"
-        try:
-            yield
-            state = "SUCCESS"
-        finally:
-            self._invocations.record(perf_counter() - began, "UserRepository", method, state)
+    def _timed(self, method: str) -> AbstractContextManager[None]:
+        return timed(self._invocations, "UserRepository", method)
 
     def _read(self, method: str, statement: Statement, parameters: Sequence[object], replica: Replica | None) -> Rows:
         with self._timed(method):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
-from backend.entities import User
+from backend.entities import User, UserCopy
 from backend.errors import FieldError
 from backend.web.schema import Errors, Json
 
@@ -25,7 +25,7 @@ class Every:
         return True
 
 
-def etag_of(user: User) -> str:
+def etag_of(user: User | UserCopy) -> str:
     """The tag of what is stored."""
     return f'"{user.version}"'
 

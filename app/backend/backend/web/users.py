@@ -100,7 +100,7 @@ def operations(users: UserService, audit: AuditService, *, by_name: bool = True)
     def get_user(user_id: int, if_none_match: Container[int] | None, entry: Entry) -> HTTPResponse:
         copy, hit = users.get(user_id, entry)
         audit.user_read(origin(), user_id)
-        headers = [*(_HIT if hit else _MISS), ("ETag", f'"{copy.version}"')]
+        headers = [*(_HIT if hit else _MISS), ("ETag", etag_of(copy))]
         if if_none_match is not None and copy.version in if_none_match:
             return ReadyReply("304 Not Modified", headers, b"")
         return ReadyReply("200 OK", [_JSON, *headers], copy.body)
