@@ -10,6 +10,9 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 WITH_SANDBOX = eval "$$($(ROOT) $(BIN)/python -m sandbox env)" &&
 
+# Hundreds of processes would compile the same files again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help up down env status test test-lifecycle torture lint bench
 
 help: ## what there is

@@ -5,7 +5,6 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH"
 TIMEFORMAT='%R s, of the processor %U s and %S s in the system'
-unset PYTHONDONTWRITEBYTECODE # hundreds of processes would compile the same files again
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 not_here='not sandbox_lifecycle'
