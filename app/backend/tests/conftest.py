@@ -147,7 +147,7 @@ class Api:
     """Sends requests to one port. With a contract, no answer may be other than that says."""
 
     def __init__(self, port: int, contract: Contract | None = None) -> None:
-        self._base = f"http://127.0.0.1:{port}"
+        self.base = f"http://127.0.0.1:{port}"
         self._contract = contract
         self._pool = urllib3.PoolManager(retries=False, timeout=20)
 
@@ -157,7 +157,7 @@ class Api:
         if body is not None:
             named.setdefault("Content-Type", "application/json")
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        answer = self._pool.request(method, self._base + path, body=data, headers=named)
+        answer = self._pool.request(method, self.base + path, body=data, headers=named)
         if self._contract is not None:
             self._contract.check(method, path, answer.status, answer.headers, answer.data)
         return Reply(answer.status, answer.headers, answer.data)

@@ -125,6 +125,7 @@ def test_a_row_holds_no_more_than_the_beginnings_that_can_be_asked_for() -> None
         ("created_from=2026-03-01T12:00:00+02:00", "created_from", "not_a_moment"),
         ("created_to=2026-02-30T12:00:00Z", "created_to", "not_a_moment"),
         ("created_to=0000-01-01T00:00:00Z", "created_to", "not_a_moment"),
+        ("created_to=0001-01-01T00:00:00%2B20:00", "created_to", "not_a_moment"),
         ("cursor=", "cursor", "required"),
         ("cursor=5", "cursor", "not_a_cursor"),
         ("cursor=%C3%BC", "cursor", "not_a_cursor"),
@@ -133,6 +134,12 @@ def test_a_row_holds_no_more_than_the_beginnings_that_can_be_asked_for() -> None
 def test_what_a_list_does_not_know_is_refused_by_name(api: Any, query: str, field: str, code: str) -> None:
     answer = api("GET", f"/api/users?{query}")
     assert (answer.status, answer.json["code"], answer.json["errors"][0]["field"]) == (400, code, field)
+
+
+@pytest.mark.parametrize(("moment", "later"), [("2026-03-02T12:00:00%2B23:59", 2), ("2026-02-28T14:00:00-23:59", 1)])
+def test_a_moment_may_be_written_with_any_offset(people: Any, moment: str, later: int) -> None:
+    assert len(names(people, f"created_from={moment}")) == later
+    assert len(names(people, f"created_to={moment}")) == 3 - later
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59.999999999-14:00"])

@@ -14,7 +14,8 @@ from backend.errors import FieldError
 from backend.web.schema import Errors, Json
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_LIST = re.compile(rf"[\s,]*{_TAG}(?:\s*,[\s,]*{_TAG})*[\s,]*")
+_LIST = rf"[\s,]*{_TAG}(?:\s*,[\s,]*{_TAG})*[\s,]*"
+_TAGS = re.compile(_LIST)
 _VERSION = re.compile(r'(W/)?"([1-9][0-9]{0,17})"')
 
 
@@ -54,14 +55,14 @@ class Match:
         return None if found is None else [version for weak, version in found if not weak]
 
 
-_SCHEMA: Json = {"type": "string", "examples": ['"7"', '"6", "7"', "*"]}
+_SCHEMA: Json = {"type": "string", "pattern": rf"^(\s*\*\s*|{_LIST})$", "examples": ['"7"', '"6", "7"', "*"]}
 
 
 def _tags(name: str, text: str, errors: Errors) -> list[tuple[bool, int]] | None:
     """(weak, version) of each tag that can be one of ours, None for `*`."""
     if text.strip() == "*":
         return None
-    if not _LIST.fullmatch(text):
+    if not _TAGS.fullmatch(text):
         errors.append(FieldError(name, "not_an_etag", f'{name} must be *, or tags between quotes such as "7".'))
         return []
     # Taken apart in order: a tag may hold what looks like another one.

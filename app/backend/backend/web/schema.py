@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from backend.errors import FieldError
@@ -24,6 +24,7 @@ _PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 EMAIL = rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})+"
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_FARTHEST = timedelta(hours=16)
 EMAIL_MAX = 254  # RFC 5321, 4.5.3.1.3
 
 
@@ -175,8 +176,11 @@ class Moment:
         try:
             if not _RFC_3339.fullmatch(str(value)):
                 raise ValueError
-            return datetime.fromisoformat(str(value).upper())
-        except ValueError:
+            found = datetime.fromisoformat(str(value).upper())
+            # RFC 3339 allows it, the database does not.
+            is_far = abs(found.utcoffset() or timedelta()) >= _FARTHEST
+            return found.astimezone(UTC) if is_far else found
+        except (ValueError, OverflowError):
             said = f"{self.what} must be a moment like 2026-01-31T00:00:00Z (in an address, + is written %2B)."
             errors.append(FieldError(name, "not_a_moment", said))
             return datetime.min
