@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 
-from backend.assembly import cache_of
+from backend.assembly import Caches
 from backend.cache.link import Link, wire_to
 from backend.cache.sessions import SESSIONS
 from backend.config import Settings
@@ -84,7 +84,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
             version = accounts.set_password(user_id, hashed, Origin())
         if version is None:
             return f"{arguments.email} has no account yet: set a password first."
-        Sessions(accounts, cache_of(SESSIONS, link, instruments)).changed(user_id, version)
+        Sessions(accounts, Caches(link, 0, instruments).of(SESSIONS)).changed(user_id, version)
     if link is not None and not link.is_open():
         return (
             "Done, but Redis does not know of it. Tokens from before may hold for half an hour: please run this again."

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bottle import Bottle
 
 from backend import __version__
+from backend.cache.invalidations import Hearer, Invalidations
 from backend.cache.link import Link, wire_to
+from backend.cache.memory import Lease, Memory
 from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.throttle import LocalThrottle, RedisThrottle
@@ -55,6 +59,8 @@ class Backend:
     pool: Pool
     replicas: Replicas
     link: Link | None
+    caches: Caches
+    rates: Rates
     audit: AuditService
     exporter: Exporter | None
     lines: RequestLines
@@ -67,6 +73,8 @@ class Backend:
             self.exporter.close()
         self.pool.close()
         self.replicas.close()
+        self.caches.close()
+        self.rates.close()
         if self.link is not None:
             self.link.close()
 
@@ -81,10 +89,11 @@ def assemble(settings: Settings) -> Backend:
     instruments.watch_pool(lambda: together(each.stats() for each in pools), size, min_idle)
     instruments.watch_replicas(replicas.fresh)
     link = Link(wire_to(settings.redis)) if settings.redis else None
+    caches = Caches(link, settings.redis.near_rows if settings.redis else 0, instruments)
     sealer = sealer_of(settings.pii_keys)
     repository = UserRepository(pool, instruments.invocations, replicas, sealer)
     accounts = AccountRepository(pool, instruments.invocations, replicas, sealer)
-    sessions = Sessions(accounts, cache_of(SESSIONS, link, instruments))
+    sessions = Sessions(accounts, caches.of(SESSIONS))
 
     def database_details() -> dict[str, Any]:
         shown = [{"address": replica.address, "fresh": replica.is_fresh()} for replica in replicas.all]
@@ -92,18 +101,22 @@ def assemble(settings: Settings) -> Backend:
 
     ping_cache = link.ping if link else None
     health = Health(repository.ping, ping_cache, database_details, _pending_migrations(pool))
-    users = UserService(repository, cache_of(USERS, link, instruments), sessions, instruments)
+    users = UserService(repository, caches.of(USERS, replicas.wrote), sessions, instruments)
     auth = tokens = None
     if settings.auth.keys:
         throttle = RedisThrottle(link) if link else LocalThrottle()
         tokens = Tokens(KeyRing(settings.auth.keys))
         auth = AuthService(accounts, sessions, tokens, throttle, instruments, users.created)
-    admission = Admission(tokens, sessions, Rates(link), settings.rates, link, instruments)
+    rates = Rates(link)
+    admission = Admission(tokens, sessions, rates, settings.rates, link, instruments)
     audit_log = AuditRepository(pool, instruments.invocations)
     audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
     exports = ExportService(ExportRepository(pool, instruments.invocations, sealer), audit)
     pool.start()
     replicas.start()
+    instruments.watch_near_cache(caches.is_near, caches.near_rows)
+    caches.start()
+    rates.start()
     audit.start()
     exporter = _exporter(settings.tracing, instruments)
     tracer = Tracer(settings.tracing.share, settings.tracing.slow_s, exporter.keep if exporter else None)
@@ -111,14 +124,45 @@ def assemble(settings: Settings) -> Backend:
     lines.start()
     service = service_app(settings, users, audit, exports, auth, admission, health, instruments, tracer, lines)
     management = management_app(settings, health, instruments)
-    return Backend(service, management, health, pool, replicas, link, audit, exporter, lines)
+    return Backend(service, management, health, pool, replicas, link, caches, rates, audit, exporter, lines)
 
 
-def cache_of(form: Form[R], link: Link | None, instruments: Instruments) -> VersionedCache[R] | NoCache[R]:
-    """Where rows of one kind are kept."""
-    if link is None:
-        return NoCache()
-    return VersionedCache(link, form, lambda hit: instruments.cache_read(form.name, hit=hit))
+class Caches:
+    """Where copies of rows are kept: in Redis, and of each kind `near_rows` in memory."""
+
+    def __init__(self, link: Link | None, near_rows: int, instruments: Instruments) -> None:
+        self._link = link
+        self._size = near_rows
+        self._instruments = instruments
+        self._lease = Lease()
+        self._invalidations = Invalidations(link, self._lease) if link is not None else None
+
+    def of(self, form: Form[R], written: Callable[[int], None] = lambda row_id: None) -> VersionedCache[R] | NoCache[R]:
+        """The cache of one kind of rows. `written`: told of each that any process wrote, before that is answered."""
+        if self._link is None or self._invalidations is None:
+            return NoCache()
+        memory: Memory[R] = Memory(self._lease, self._size)
+        self._invalidations.hearers[form.name] = Hearer(memory, written)
+        told = partial(self._invalidations.told, form.name)
+        return VersionedCache(self._link, form, self._instruments.cache_reads(form.name), memory, told)
+
+    def is_near(self) -> bool:
+        """Whether copies in memory may be used now."""
+        return time.monotonic() < self._lease.until
+
+    def near_rows(self) -> int:
+        """How many copies are in memory."""
+        return sum(len(hearer.memory) for hearer in self._invalidations.hearers.values()) if self._invalidations else 0
+
+    def start(self) -> None:
+        """Hears of writes from now on: until then nothing is kept in memory."""
+        if self._invalidations is not None:
+            self._invalidations.start()
+
+    def close(self) -> None:
+        """Hears of them no more."""
+        if self._invalidations is not None:
+            self._invalidations.close()
 
 
 def _pool(database: Database, instruments: Instruments) -> Pool:

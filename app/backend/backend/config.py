@@ -47,6 +47,7 @@ class Redis:
     tls: bool = False
     cluster: bool = False
     timeout_s: float = 0.5
+    near_rows: int = 10_000  # of each kind, in this process's memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

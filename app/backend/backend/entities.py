@@ -111,8 +111,7 @@ class Credentials:
     active: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks. Without a user id: somebody unknown, who may only do what everybody may."""
 
     user_id: int | None

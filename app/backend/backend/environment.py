@@ -193,6 +193,7 @@ def _redis(read: _Reader) -> Redis | None:
         tls=read.boolean("REDIS_TLS", False),
         cluster=read.boolean("REDIS_CLUSTER", False),
         timeout_s=read.seconds("REDIS_TIMEOUT", 0.5, 0.01),
+        near_rows=read.whole("NEAR_CACHE_ROWS", 10_000, 0, 1_000_000),
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from backend.cache.link import Link
+from backend.cache.memory import Memory
 from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.users import USERS
 from backend.cache.versioned import NoCache, VersionedCache
 from backend.config import RateLimits, Redis
+from backend.entities import UserCopy
 from backend.observability.instruments import Instruments
 from backend.repository.accounts import AccountRepository
 from backend.repository.pool import Pool
@@ -43,10 +45,12 @@ def wire_settings(server: Any) -> Redis:
     return Redis(host="127.0.0.1", port=server.port, password=PASSWORD)
 
 
-def service_of(pool: Pool, link: Link, repository: UserRepository | None = None) -> UserService:
+def service_of(
+    pool: Pool, link: Link, repository: UserRepository | None = None, memory: Memory[UserCopy] | None = None
+) -> UserService:
     """The service alone, without a web server."""
     instruments = Instruments()
     accounts = AccountRepository(pool, instruments.invocations)
     users = repository or UserRepository(pool, instruments.invocations)
     sessions = Sessions(accounts, VersionedCache(link, SESSIONS))
-    return UserService(users, VersionedCache(link, USERS), sessions, instruments)
+    return UserService(users, VersionedCache(link, USERS, memory=memory), sessions, instruments)

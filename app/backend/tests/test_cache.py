@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from backend.cache.link import Link
+from backend.cache.memory import Lease, Memory
 from backend.cache.wire import RedisError, SingleWire
 from backend.entities import Origin, UserFields
 from backend.errors import NotFound
@@ -58,7 +59,8 @@ def test_a_deleted_user_is_not_read_from_a_copy(api: Any) -> None:
     assert api("GET", "/api/users/1").status == 404
 
 
-def test_a_value_of_another_shape_is_a_miss(api: Any, redis_server: Any) -> None:
+def test_a_value_of_another_shape_is_a_miss(start: Any, redis_server: Any) -> None:
+    api = start(NEAR_CACHE_ROWS="0").api
     api("POST", "/api/users", ADA)
     for value in ("garbage", "1:[1]", "x:{}", "1:not json"):
         redis_server.client().set("user:{1}", value)
@@ -157,6 +159,28 @@ def test_a_write_that_redis_did_not_hear_of_is_told_before_the_next_read(databas
     assert service.get(user.id)[1] is True
     with pytest.raises(NotFound):
         service.get(gone.id)
+    pool.close()
+
+
+def test_what_redis_did_not_hear_of_is_not_read_from_memory_and_told_by_the_next_read_of_anybody(
+    database: Any, redis_server: Any
+) -> None:
+    redis_server.client().flushall()
+    pool, now, lease = Pool(database), [100.0], Lease()
+    lease.until = float("inf")
+    connection = Switchable(wire_settings(redis_server))
+    service = service_of(pool, Link(connection, clock=lambda: now[0]), memory=Memory(lease, 10))
+    ada, bob = (service.create(_fields(name, f"{name}@example.com"), Origin()) for name in ("ada", "bob"))
+    for user in (ada, bob):
+        assert [service.get(user.id)[1] for _ in range(3)] == [False, True, True]
+    connection.cut = True
+    service.update(ada.id, _fields("Ada King"), Origin())
+    assert json.loads(service.get(ada.id)[0].body)["name"] == "Ada King"
+    connection.cut = False
+    now[0] += 60
+    service.get(bob.id)
+    assert redis_server.client().get(f"user:{{{ada.id}}}") == "2:"
+    assert json.loads(service.get(ada.id)[0].body)["name"] == "Ada King"
     pool.close()
 
 

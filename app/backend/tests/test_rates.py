@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+import time
 from typing import Any
 
 import pytest
-from backend.cache.rates import Limit, LocalRates
+from backend.cache.link import Link
+from backend.cache.rates import Limit, Rates, asks
+from backend.cache.wire import SingleWire
 
 from app.backend.tests.auth_help import join, log_in
-from app.backend.tests.parts import Clock
+from app.backend.tests.parts import Clock, wire_settings
+from app.backend.tests.tcp_gate import TcpGate
 
 PROXY = {"TRUSTED_PROXIES": "127.0.0.0/8"}
 
@@ -113,7 +118,7 @@ def test_without_redis_each_process_counts_for_itself(start: Any) -> None:
 
 
 def test_a_read_from_the_cache_asks_redis_once(start: Any, redis_server: Any) -> None:
-    running, redis = start(AUTH_REQUIRED="true", RATE_LIMIT_USER="100"), redis_server.client()
+    running, redis = start(AUTH_REQUIRED="true", RATE_LIMIT_USER="9", NEAR_CACHE_ROWS="0"), redis_server.client()
     ada = join(running.api, "Ada")
     request = {"REQUEST_METHOD": "GET", "PATH_INFO": f"/api/users/{ada.id}", "REMOTE_ADDR": "192.0.2.1"}
     request["HTTP_AUTHORIZATION"] = f"Bearer {ada.tokens['access_token']}"
@@ -126,8 +131,91 @@ def test_a_read_from_the_cache_asks_redis_once(start: Any, redis_server: Any) ->
 
     assert [read(), read()] == ["miss", "hit"]
     before = redis.info("stats")["total_reads_processed"]
+    calls = redis.info("commandstats")
     assert read() == "hit"
-    assert redis.info("stats")["total_reads_processed"] - before == 2, "one message, and the question itself"
+    pings = redis.info("commandstats")["cmdstat_ping"]["calls"] - calls["cmdstat_ping"]["calls"]
+    assert redis.info("stats")["total_reads_processed"] - before - pings == 4, "one message, and three questions here"
+
+
+def test_the_first_tenth_of_a_minutes_requests_wait_for_nobody_and_are_told_together(redis_server: Any) -> None:
+    redis_server.client().flushall()
+    redis_server.client().config_resetstat()
+    rates, limit = Rates(Link(SingleWire(wire_settings(redis_server)))), Limit("user", b"rate:{1}:read", 100)
+    assert [rates.count(limit, time.monotonic()) for _ in range(10)] == [(known, 0) for known in range(1, 11)]
+    assert "cmdstat_incrby" not in redis_server.client().info("commandstats")
+    rates.tell()
+    assert redis_server.client().get("rate:{1}:read") == "10"
+    assert 0 < redis_server.client().ttl("rate:{1}:read") <= 60
+    rates.tell()
+    assert redis_server.client().info("commandstats")["cmdstat_incrby"]["calls"] == 1
+    assert rates.count(limit, time.monotonic()) == (11, 1), "from now on Redis is asked"
+
+
+def test_of_ten_processes_at_once_each_lets_in_a_tenth_more_at_most_and_all_is_counted(redis_server: Any) -> None:
+    redis_server.client().flushall()
+    link = Link(SingleWire(wire_settings(redis_server)))
+    processes, limit = [Rates(link) for _ in range(10)], Limit("user", b"rate:{1}:read", 50)
+    let_in: list[int] = []
+
+    def send(rates: Rates) -> None:
+        for _ in range(30):
+            known, by = rates.count(limit, time.monotonic())
+            if by:
+                known = rates.settled(limit, known, link.ask(asks(limit.key, by))[0])  # type: ignore[index]
+            let_in.append(known <= limit.most)
+
+    def tell() -> None:
+        for rates in processes * 20:
+            rates.tell()
+
+    threads = [threading.Thread(target=send, args=(rates,)) for rates in processes * 2]
+    threads += [threading.Thread(target=tell)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for rates in processes:
+        rates.tell()
+    assert limit.most <= sum(let_in) <= limit.most + 9 * limit.most // 10
+    assert redis_server.client().get("rate:{1}:read") == "600"
+
+
+def test_who_needs_redis_waits_for_what_is_on_its_way_there(redis_server: Any, until: Any) -> None:
+    redis_server.client().flushall()
+    direct, limit = Link(SingleWire(wire_settings(redis_server))), Limit("user", b"rate:{1}:read", 100)
+    with TcpGate(redis_server.port) as gate:
+        slow = dataclasses.replace(wire_settings(redis_server), port=gate.port, timeout_s=20)
+        rates, found = Rates(Link(SingleWire(slow))), []
+
+        def ask() -> None:
+            _, by = rates.count(limit, time.monotonic())
+            found.extend(direct.ask(asks(limit.key, by)) or [])
+
+        for _ in range(10):
+            rates.count(limit, time.monotonic())
+        gate.freeze()
+        telling, asking = threading.Thread(target=rates.tell), threading.Thread(target=ask)
+        telling.start()
+        until(rates._telling.locked)
+        asking.start()
+        asking.join(0.2)  # long enough for who does not wait
+        gate.thaw()
+        telling.join(10)
+        asking.join(10)
+    assert found == [11, 0]
+
+
+def test_a_process_hears_how_often_others_let_somebody_in(redis_server: Any) -> None:
+    redis_server.client().flushall()
+    link = Link(SingleWire(wire_settings(redis_server)))
+    here, there, limit = Rates(link), Rates(link), Limit("user", b"rate:{1}:read", 100)
+    for _ in range(8):
+        here.count(limit, time.monotonic())
+    here.tell()
+    assert there.count(limit, time.monotonic()) == (1, 0)
+    there.tell()
+    assert there.count(limit, time.monotonic()) == (10, 0)
+    assert there.count(limit, time.monotonic()) == (11, 2)
 
 
 @pytest.fixture
@@ -136,9 +224,15 @@ def clock() -> Clock:
 
 
 def test_local_counts_end_after_a_minute_and_say_when(clock: Clock) -> None:
-    rates, limit = LocalRates(clock), Limit("user", b"k", 9)
-    assert [rates.count(limit), rates.count(limit)] == [1, 2]
+    rates, limit = Rates(None, clock), Limit("user", b"k", 9)
+
+    def count() -> int:
+        known, by = rates.count(limit, clock.now)
+        assert by == 0, "there is nobody to ask"
+        return known
+
+    assert [count(), count()] == [1, 2]
     clock.now += 59.4
-    assert (rates.count(limit), rates.left_s(limit)) == (3, 1)
+    assert (count(), rates.left_s(limit)) == (3, 1)
     clock.now += 0.6
-    assert rates.count(limit) == 1
+    assert count() == 1

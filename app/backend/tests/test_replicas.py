@@ -303,6 +303,19 @@ def test_who_wrote_a_user_reads_it_at_once_and_others_a_second_later_at_most(
     until(lambda: api("GET", "/api/users/2").json["name"] == "written elsewhere", 5)
 
 
+def test_who_wrote_a_user_reads_it_at_once_from_another_process_too(
+    start: Any, copy: Any, pause: Any, until: Any
+) -> None:
+    here, there = (with_replica(start, copy, until) for _ in range(2))
+    for one in (here, there):
+        until(lambda one=one: one.backend.caches.is_near())
+    here.api("POST", "/api/users", ADA)
+    pause()
+    assert here.api("PUT", "/api/users/1", ADA_KING).status == 200
+    assert there.api("GET", "/api/users/1").json["name"] == "Ada King"
+    assert [user["name"] for user in there.api("GET", "/api/users").json["items"]] == ["Ada King"]
+
+
 def test_an_old_row_of_the_replica_never_replaces_a_newer_one_in_the_cache(
     replica: Replica, database: Any, clock: Clock, redis_server: Any, pause: Any, on_copy: Query, until: Any
 ) -> None:

@@ -44,7 +44,7 @@ def crowd(postgres: Any) -> Iterator[Any]:
 
 def _plan(cursor: Any, listing: Listing, after: Position | None = None) -> str:
     statement = LISTS[listing.sort]
-    command = statement.execute_sql().replace("EXECUTE", "EXPLAIN (COSTS OFF) EXECUTE")
+    command = statement.execute_sql.replace("EXECUTE", "EXPLAIN (COSTS OFF) EXECUTE")
     cursor.execute(command, list_parameters(listing, 51, after))
     return "\n".join(row[0] for row in cursor.fetchall())
 

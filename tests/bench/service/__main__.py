@@ -5,9 +5,9 @@ bearer token, session, rate limit and user in Redis, metrics, a span and a log l
 What they answer is compared before each turn. The service under test has a core for itself, with one worker process;
 load, PostgreSQL and Redis have the others. Services take turns, so a slow moment of the machine hits all of them.
 
-Of the reads 85 % ask for one of 8,500 users whom the cache holds, 15 % for one whom nobody asked for yet; each with the
-token of another of 10,000 callers. It ends with an error where an answer was none of success, or the share of hits is
-off. The table says how busy the cores were, hence which side was the limit. Spring Boot is not measured here.
+Reads come from 10,000 users with their own tokens: 85 % ask for themselves, whom the cache holds, 15 % for somebody
+whom nobody asked for yet. It ends with an error where an answer was none of success, or the share of hits is off. The
+table says how busy the cores were, hence which side was the limit. Spring Boot is not measured here.
 
     python -m tests.bench.service --only ours flask --what get list --seconds 5 --rounds 3
     python -m tests.bench.service --only ours --what get --rounds 1 --connections 10000 --soak 120

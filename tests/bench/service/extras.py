@@ -71,7 +71,7 @@ def crowd(bench: Bench, connections: int) -> str:
     """Many connections that are held open while some of them work. Raises BenchError where one of them was lost."""
     world = bench.world
     question = (
-        f"GET /api/users/{world.hot[0]} HTTP/1.1\r\nHost: bench\r\n"
+        f"GET /api/users/{world.callers[0].id} HTTP/1.1\r\nHost: bench\r\n"
         f"Authorization: Bearer {world.token(world.callers[0])}\r\n\r\n"
     )
     with bench.warm(OURS) as service, ExitStack() as ends:

@@ -1,23 +1,27 @@
-"""Who is asked for in which order: mostly users that the cache holds, and some that nobody asked for before."""
+"""Who is asked for in which order: mostly whoever asks, and some users that nobody asked for before."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 
 BLOCK, COLD_IN_BLOCK = 20, 3  # 15 % of every twenty requests, so a short run has the same share as a long one
 HITS_LEAST, HITS_MOST = 0.84, 0.86
 
 
-def mixed(hot: Sequence[int], cold: Sequence[int], seed: int) -> Iterator[int]:
-    """Ids in the order in which they are asked for: any of `hot`, and each of `cold` once, in turn; ends with those."""
+def mixed(callers: Sequence[int], cold: Sequence[int], seed: int) -> Iterator[int]:
+    """Ids in the order in which `callers`, in turn, ask for them: their own, or one of `cold`, in turn; ends with
+    those."""
     chance = random.Random(seed)
     left = iter(cold)
+    asking = cycle(callers)
     while True:
         at = set(chance.sample(range(BLOCK), COLD_IN_BLOCK))
         for place in range(BLOCK):
+            caller = next(asking)
             if place not in at:
-                yield hot[chance.randrange(len(hot))]
+                yield caller
                 continue
             one = next(left, None)
             if one is None:

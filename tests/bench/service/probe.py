@@ -50,7 +50,7 @@ class Probe:
 
     def _reads(self) -> None:
         world, caller = self._world, self._world.token(self._world.callers[0])
-        user_id = world.hot[1]
+        user_id = world.other
         row = world.rows("SELECT id, name, email, status, created_at, updated_at FROM users WHERE id = %s", user_id)
         stored = dict(zip(FIELDS, row[0], strict=True))
         for _ in ("from the database", "from the cache"):
@@ -63,7 +63,7 @@ class Probe:
     def _refusals(self) -> None:
         world, caller = self._world, self._world.callers[0]
         good = world.token(caller)
-        path = f"/api/users/{world.hot[1]}"
+        path = f"/api/users/{world.other}"
         middle = good.rindex(".") + 5
         forged = good[:middle] + ("A" if good[middle] != "A" else "B") + good[middle + 1 :]
         expired = world.token(caller, made_at=time.time() - 7200)

@@ -35,16 +35,16 @@ class Bench:
 
     @contextmanager
     def warm(self, name: str) -> Iterator[Running]:
-        """The service as it is after a while: every hot user and every caller is in its cache."""
+        """The service as it is after a while: every caller is in its cache."""
         world = self.world
         with closing(world.redis()) as client:
             client.flushall()
-        user = (world.hot[0], world.token(world.callers[0]))
+        user = (world.callers[0].id, world.token(world.callers[0]))
         folder, environment = world.folder, world.environment()
         with running(name, self.programs, environment, self.cores.service, folder, user) as service:
             Probe(service, world).check()
-            tokens = [world.token(caller) for caller in world.callers]
-            ask_all(service.port, [(world.hot[n % len(world.hot)], token) for n, token in enumerate(tokens)])
+            own = [(caller.id, world.token(caller)) for caller in world.callers]
+            ask_all(service.port, own * 2)  # what is asked for again may be kept closer
             yield service
 
     def turn(self, name: str, operations: Iterable[str]) -> Turn:

@@ -13,7 +13,7 @@ from typing import Any
 
 import hiredis
 
-from backend.cache.wire import Command, Node, RedisError, Sent, accepted, command
+from backend.cache.wire import Command, Connection, Node, RedisError, Sent, accepted, command
 from backend.config import Redis as RedisSettings
 
 SLOTS = 16384
@@ -65,6 +65,11 @@ class ClusterWire:
             self._owners = []  # it may have been replaced
             raise
         return [self._follow(one, answer) for one, answer in zip(commands, answers, strict=True)]
+
+    def connect(self, key: bytes) -> Connection:
+        """A connection of one's own to the node that has the key, as far as is known. Raises RedisError."""
+        owners = self._look()  # asked anew: whoever needs one lost the last one, maybe because the key has moved
+        return self._node(self._owner(owners, key)).connect()
 
     def close(self) -> None:
         """Closes all connections."""

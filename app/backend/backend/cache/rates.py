@@ -1,26 +1,31 @@
 """Requests counted by the minute: key `rate:{<user id>}:<kind>` for a caller, `rate:{<address>}` for an address.
 
 Counted in Redis, so for all processes together; while Redis is away each process counts for itself. A count begins with
-the first request and lasts a minute.
+the first request and lasts a minute. The first few of a minute (a tenth of what is allowed) a process lets in without
+asking Redis, which is told of them together, soon after. So two processes at once may let in a tenth more than is
+allowed, three two tenths.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from backend.cache.link import Link
 from backend.cache.wire import Command, command
 
 WINDOW_S = 60
-_LOCAL_MAX = 100_000
+FREE_SHARE = 10
+TELL_EVERY_S = 0.1
+_AT_ONCE = 500  # counts of a message
+_MOST = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """What is counted: a policy's name, the key, and how many a minute may be."""
 
     policy: str
@@ -28,60 +33,138 @@ class Limit:
     most: int
 
 
-def asks(limit: Limit) -> tuple[Command, Command]:
-    """What to ask Redis, together with other things; the first answer is the count."""
+@dataclass(slots=True)
+class _Count:
+    """`known`: all requests that are known of; `untold`: those of them that Redis has not heard of, but for those
+    `on_the_way` to it."""
+
+    ends: float
+    known: int = 0
+    untold: int = 0
+    on_the_way: int = 0
+
+
+def asks(key: bytes, by: int) -> tuple[Command, Command]:
+    """What to ask Redis, together with other things; the first answer is the count, with these."""
     # The second one only where the first one made the key. It is sent each time: a key that never ends would shut its
     # user out for good.
-    return command(limit.key, b"INCR", limit.key), command(limit.key, b"EXPIRE", limit.key, b"%d" % WINDOW_S, b"NX")
-
-
-class LocalRates:
-    """Counts in this process."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._counts: dict[bytes, tuple[int, float]] = {}  # key -> count, when it ends
-
-    def count(self, limit: Limit) -> int:
-        """One more; how many it is now."""
-        now = self._clock()
-        with self._lock:
-            count, ends = self._counts.get(limit.key, (0, 0.0))
-            if ends <= now:
-                self._counts.pop(limit.key, None)  # it moves to the end: the oldest are in front
-                count, ends = 0, now + WINDOW_S
-            self._counts[limit.key] = (count + 1, ends)
-            while len(self._counts) > _LOCAL_MAX:
-                del self._counts[next(iter(self._counts))]
-        return count + 1
-
-    def left_s(self, limit: Limit) -> int:
-        """Seconds until the count begins anew, from 1."""
-        with self._lock:
-            _, ends = self._counts.get(limit.key, (0, 0.0))
-        return max(1, round(ends - self._clock()))
+    return command(key, b"INCRBY", key, b"%d" % by), command(key, b"EXPIRE", key, b"%d" % WINDOW_S, b"NX")
 
 
 class Rates:
-    """Counts in Redis, and in this process while Redis is away."""
+    """Counts in this process, and with the others where there is Redis."""
 
-    def __init__(self, link: Link | None, local: LocalRates | None = None) -> None:
+    def __init__(self, link: Link | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._link = link
-        self._local = local or LocalRates()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: dict[bytes, _Count] = {}  # those whose minute began first are in front
+        self._untold: dict[bytes, None] = {}
+        self._telling = threading.Lock()
+        self._stop = threading.Event()
 
-    def counts(self, limits: Sequence[Limit], answers: Sequence[Any] | None) -> list[int]:
-        """The counts by Redis' answers to `asks`, one after the other; counted here where there is none."""
-        if answers is None:
-            return [self._local.count(limit) for limit in limits]
-        return [
-            answer if isinstance(answer, int) else self._local.count(limit)
-            for limit, answer in zip(limits, answers[::2], strict=True)
-        ]
+    def start(self) -> None:
+        """Tells Redis of requests from now on."""
+        if self._link is not None:
+            threading.Thread(target=self._work, name="rates", daemon=True).start()
+
+    def close(self) -> None:
+        """Tells of the last ones."""
+        self._stop.set()
+        self.tell()
+
+    def count(self, limit: Limit, now: float) -> tuple[int, int]:
+        """One more: (how many are known of now, how many of them Redis has to be told of before one is let in).
+
+        The latter is 0 where it need not be asked. Else `asks` follows, and `settled`.
+        """
+        free = limit.most // FREE_SHARE
+        while True:
+            with self._lock:
+                count = self._counts.get(limit.key)
+                if count is None or count.ends <= now:
+                    count = self._begin(limit.key, now)
+                if self._link is None or count.known < free:
+                    count.known += 1
+                    count.untold += 1
+                    self._untold[limit.key] = None
+                    return count.known, 0
+                if not count.on_the_way:
+                    count.known += 1
+                    return count.known, self._take(limit.key, count) + 1
+            with self._telling:
+                pass  # what is on its way has arrived: it has to be part of Redis' answer
+
+    def settled(self, limit: Limit, known: int, answer: Any) -> int:
+        """The count by Redis' answer; where it gave none, what is known here."""
+        if not isinstance(answer, int):
+            return known
+        with self._lock:
+            count = self._counts.get(limit.key)
+            if count is not None:
+                count.known = answer + count.untold
+        return answer
 
     def left_s(self, limit: Limit) -> int:
         """Seconds until the count begins anew, from 1."""
         answers = self._link.ask([command(limit.key, b"TTL", limit.key)]) if self._link else None
         if answers and isinstance(answers[0], int) and answers[0] >= 0:
             return max(1, answers[0])
-        return self._local.left_s(limit)
+        with self._lock:
+            count = self._counts.get(limit.key)
+        return max(1, round(count.ends - self._clock())) if count else 1
+
+    def tell(self) -> None:
+        """Tells Redis of what it has not heard of. While it is away, that is only known here."""
+        while True:
+            with self._telling:
+                if not self._tell_some():
+                    break
+        with self._lock:
+            now = self._clock()
+            while self._counts and next(iter(self._counts.values())).ends <= now:
+                del self._counts[next(iter(self._counts))]
+
+    # -- within
+
+    def _begin(self, key: bytes, now: float) -> _Count:
+        self._counts.pop(key, None)  # so that it moves to the end
+        while len(self._counts) >= _MOST:
+            del self._counts[next(iter(self._counts))]
+        count = self._counts[key] = _Count(now + WINDOW_S)
+        return count
+
+    def _take(self, key: bytes, count: _Count) -> int:
+        self._untold.pop(key, None)
+        untold, count.untold = count.untold, 0
+        return untold
+
+    def _tell_some(self) -> bool:
+        """Whether there was anything."""
+        with self._lock:
+            told = []
+            for key in list(islice(self._untold, _AT_ONCE)):
+                count = self._counts.get(key)
+                if count is None:
+                    del self._untold[key]
+                    continue
+                count.on_the_way = self._take(key, count)
+                told.append((key, count))
+        if not told:
+            return False
+        commands = [one for key, count in told for one in asks(key, count.on_the_way)]
+        answers = self._link.ask(commands) if self._link else None
+        with self._lock:
+            now = self._clock()
+            for number, (_, count) in enumerate(told):
+                count.on_the_way = 0
+                total, began = answers[2 * number : 2 * number + 2] if answers else (None, None)
+                if isinstance(total, int):
+                    count.known = total + count.untold
+                if began == 1:
+                    count.ends = now + WINDOW_S  # not before Redis' own: else it would count on where we began anew
+        return True
+
+    def _work(self) -> None:
+        while not self._stop.wait(TELL_EVERY_S):
+            self.tell()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 
 from backend.cache.versioned import Form
 from backend.entities import Session
@@ -20,7 +19,6 @@ def _write(session: Session) -> bytes:
     return json.dumps([session.id, session.role, session.active, sorted(session.logins)]).encode()
 
 
-@lru_cache(maxsize=10_000)
 def _read(user_id: int, version: int, text: bytes) -> Session:
     stored_id, role, active, logins = json.loads(text)
     if stored_id != user_id:

@@ -1,18 +1,21 @@
-"""Copies of rows in Redis, cache-aside, that no slow reader can make old again.
+"""Copies of rows in Redis and in memory, cache-aside, that no slow reader can make old again.
 
 A value is `<version>:<text>`. A write to the row leaves `<version>:` behind, which is a miss and at the same time a
 mark that no reader who saw the row before that write may fill in: without it, a slow reader could put an old row back
-for as long as copies live. The mark of a deleted row carries a version that nothing exceeds.
+for as long as copies live. The mark of a deleted row carries a version that nothing exceeds. What Redis has is kept in
+this process's memory once it was asked for again, and every write is told to all memories before it is answered.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from backend.cache.link import Link, Script
+from backend.cache.memory import Memory, no_memory
 from backend.cache.wire import Command, RedisError, get
 from backend.observability.tracing import CLIENT, Span, Tags
 
@@ -78,13 +81,36 @@ class Form(Generic[R]):
             return None
 
 
-class VersionedCache(Generic[R]):
-    """Never raises for a Redis that is away: a read is a miss, a write is owed until Redis is back."""
+class Question(NamedTuple):
+    """What Redis is to be asked for a copy, together with other things."""
 
-    def __init__(self, link: Link, form: Form[R], was_read: Callable[[bool], None] = lambda hit: None) -> None:
+    row_id: int
+    command: Command
+    ticket: int
+
+
+class VersionedCache(Generic[R]):
+    """Never raises for a Redis that is away: a read is a miss, a write is owed until Redis is back.
+
+    `was_read`: told of each read, whether it was a hit. `told`: told of each write that Redis knows of; returns when no
+    process has the row in its memory any more, False where it could not reach them.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        form: Form[R],
+        was_read: Callable[[bool], None] = lambda hit: None,
+        memory: Memory[R] | None = None,
+        told: Callable[[int], bool] = lambda row_id: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._link = link
         self._form = form
         self._was_read = was_read
+        self._memory: Memory[R] = memory if memory is not None else no_memory()
+        self._told = told
+        self._clock = clock
         # How traces tell of it: the kind of key, not whose it is.
         kind = form.key(0).decode().replace("{0}", "{id}")
         self._tags: Tags = {"db.system": "redis", "peer.service": "redis", "cache.key": kind}
@@ -95,22 +121,38 @@ class VersionedCache(Generic[R]):
 
     def get(self, row_id: int) -> R | Absent | None:
         """The copy, None for a miss."""
-        asked = self.asks(row_id)
+        found: R | Absent | None = self.near(row_id, self._clock())
+        if found is not None:
+            return found
+        question = self.question(row_id)
         with Span("cache get", CLIENT, self.misses) as check:
-            answers = self._link.ask([asked]) if asked else None
-            found = self.read(row_id, answers[0] if answers else None)
+            answers = self._link.ask([question.command]) if question else None
+            found = self.read(question, answers[0] if answers else None)
             if found is not None:
                 check.tags = self.hits
         return found
 
-    def asks(self, row_id: int) -> Command | None:
-        """What to ask Redis for a copy, together with other things; None where it must not be asked now."""
-        return get(self._form.key(row_id)) if not self._owed or self._pay() else None
+    def near(self, row_id: int, now: float) -> R | None:
+        """The copy, where it is in memory; `now` by `time.monotonic`."""
+        # While something is owed all is asked of Redis: that is when debts are paid.
+        found = self._memory.get(row_id, now) if not self._owed else None
+        if found is not None:
+            self._was_read(True)
+        return found
 
-    def read(self, row_id: int, answer: Any) -> R | Absent | None:
+    def question(self, row_id: int) -> Question | None:
+        """What to ask Redis for a copy; None where it must not be asked now."""
+        if self._owed and not self._pay():
+            return None
+        return Question(row_id, get(self._form.key(row_id)), self._memory.ticket(row_id))
+
+    def read(self, question: Question | None, answer: Any) -> R | Absent | None:
         """The copy in Redis' answer, None for a miss."""
-        found = self._form.parse(row_id, answer) if isinstance(answer, bytes) else None
+        found = self._form.parse(question.row_id, answer) if question and isinstance(answer, bytes) else None
         self._was_read(found is not None)
+        if question is not None and found is not None and not isinstance(found, Absent):
+            # Not at `put`: what is asked for once only would drive out what is asked for again and again.
+            self._memory.keep(question.row_id, found, question.ticket, self._clock())
         return found
 
     def put(self, row: R) -> None:
@@ -127,12 +169,17 @@ class VersionedCache(Generic[R]):
         """Tells that the row has this version after a write, or had it before it was deleted."""
         told = _DELETED if deleted else version
         # Tried even while Redis rests: a copy that should be gone is worse than a slow write.
-        if not self._write(row_id, told, b""):
+        self._memory.drop(row_id)
+        if not self._mark(row_id, told):
             with self._lock:
                 if len(self._owed) < MAX_OWED:
                     self._owed[row_id] = told
 
     # -- within
+
+    def _mark(self, row_id: int, version: int) -> bool:
+        """Whether Redis, and then all memories, know of a write."""
+        return self._write(row_id, version, b"") and self._told(row_id)
 
     def _write(self, row_id: int, version: int, text: bytes, ttl_s: int | None = None) -> bool:
         words = (b"%d" % version, text, b"%d" % (ttl_s or self._form.ttl_s))
@@ -149,7 +196,7 @@ class VersionedCache(Generic[R]):
         with self._lock:
             owed = dict(self._owed)
         for row_id, version in owed.items():
-            if not self._link.is_open() or not self._write(row_id, version, b""):
+            if not self._link.is_open() or not self._mark(row_id, version):
                 return False
             with self._lock:
                 if self._owed.get(row_id) == version:
@@ -167,11 +214,15 @@ class NoCache(Generic[R]):
         """Nothing is ever here."""
         return None
 
-    def asks(self, row_id: int) -> Command | None:
+    def near(self, row_id: int, now: float) -> R | None:
+        """Nothing is ever here, either."""
+        return None
+
+    def question(self, row_id: int) -> Question | None:
         """Nobody is asked."""
         return None
 
-    def read(self, row_id: int, answer: Any) -> R | Absent | None:
+    def read(self, question: Question | None, answer: Any) -> R | Absent | None:
         """Nothing is ever found."""
         return None
 

@@ -6,6 +6,8 @@ so nothing is locked, and commands are bytes that were put together once.
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -92,6 +94,35 @@ class Connection:
             if not received:
                 raise RedisError("Redis closed the connection")
             reader.feed(received)
+
+    def heard(self, timeout_s: float) -> list[Any]:
+        """What Redis says by itself: all that is there, or comes within that time; empty where nothing does."""
+        messages = self._parsed()
+        if messages or not self._has_more(timeout_s):
+            return messages
+        try:
+            received = self._socket.recv(_READ_BYTES)
+        except OSError as error:
+            raise _said(error) from error
+        if not received:
+            raise RedisError("Redis closed the connection")
+        self._reader.feed(received)
+        return self._parsed()
+
+    def _parsed(self) -> list[Any]:
+        return list(iter(self._reader.gets, False))
+
+    def _has_more(self, timeout_s: float) -> bool:
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        poll = select.poll()  # unlike select() it takes any number of a file
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000))
+
+    def hang_up(self) -> None:
+        """Wakes whoever waits for something to come: nothing will."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Closes it."""
@@ -181,8 +212,12 @@ class Node:
         anew.connection.send(sent.message)
         return anew
 
+    def connect(self) -> Connection:
+        """A connection that no thread has yet, to be closed by whoever asked for it."""
+        return Connection(self._settings, *self._where)
+
     def _connect(self) -> Connection:
-        made = Connection(self._settings, *self._where)
+        made = self.connect()
         with self._lock:
             self._all.add(made)
         self._own.connection = made
@@ -209,6 +244,10 @@ class SingleWire:
         """The answers, in the order of the commands. Raises RedisError where Redis is away; what it says of a single
         command is a hiredis.ReplyError among the answers."""
         return self._node.ask([one.packed for one in commands])
+
+    def connect(self, key: bytes) -> Connection:
+        """A connection of one's own to the node that has the key. Raises RedisError."""
+        return self._node.connect()
 
     def close(self) -> None:
         """Closes all connections."""

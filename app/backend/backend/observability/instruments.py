@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from backend.observability.metrics import Registry
@@ -43,12 +44,12 @@ class Instruments:
 
     def answered(self, method: str, uri: str, status: int, seconds: float) -> None:
         """A request was answered. `uri`: the route, not what the client wrote."""
-        known = method if method in METHODS else "UNKNOWN"
-        self._requests.record(seconds, known, uri, str(status), _OUTCOMES.get(status // 100, "UNKNOWN"))
+        self._requests.record(seconds, *_request_tags(method, uri, status))
 
-    def cache_read(self, cache: str, *, hit: bool) -> None:
-        """The cache was asked."""
-        self._cache_gets.add(cache, "hit" if hit else "miss")
+    def cache_reads(self, cache: str) -> Callable[[bool], None]:
+        """What is to be told of each read of a cache: whether it was a hit."""
+        add, hit_tags, miss_tags = self._cache_gets.add, (cache, "hit"), (cache, "miss")
+        return lambda hit: add(*(hit_tags if hit else miss_tags))
 
     def authentication(self, event: str, *, ok: bool) -> None:
         """Somebody showed who they are, or could not."""
@@ -63,9 +64,21 @@ class Instruments:
         new.gauge("jdbc.connections.max", "The most connections that there may be.", lambda: most)
         new.gauge("jdbc.connections.min", "How many are kept idle.", lambda: least_idle)
 
+    def watch_near_cache(self, usable: Callable[[], bool], rows: Callable[[], int]) -> None:
+        """Shows the copies in this process's memory."""
+        new = self.registry
+        new.gauge("cache.near.usable", "Whether copies in memory may be used: 1 or 0.", usable)
+        new.gauge("cache.near.rows", "Copies in memory.", rows)
+
     def watch_replicas(self, fresh: Callable[[], int]) -> None:
         """Shows how many replicas can be read from."""
         self.registry.gauge("database.replicas.fresh", "Replicas that are fresh enough to be read from.", fresh)
+
+
+@lru_cache
+def _request_tags(method: str, uri: str, status: int) -> tuple[str, ...]:
+    known = method if method in METHODS else "UNKNOWN"
+    return known, uri, str(status), _OUTCOMES.get(status // 100, "UNKNOWN")
 
 
 def _of_process(new: Registry) -> None:

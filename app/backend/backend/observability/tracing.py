@@ -196,8 +196,9 @@ class Tracer:
         parent = parse_traceparent(traceparent) if traceparent else None
         if parent is not None:
             return Trace(parent.trace_id, new_span_id(), parent.sampled, parent, tracestate)
-        bits = _random.getrandbits(128)
-        return Trace(bits.to_bytes(16, "big").hex(), new_span_id(), bits & _SAMPLE_MASK >= self._refused, None, "")
+        bits = _random.getrandbits(192)  # the trace's id, and behind it that of the span
+        ids = f"{bits:048x}"
+        return Trace(ids[:32], ids[32:], bits >> 64 & _SAMPLE_MASK >= self._refused, None, "")
 
     def end(self, trace: Trace, method: str, route: str, path: str, status: int, began: float, took_s: float) -> None:
         """The request is answered."""

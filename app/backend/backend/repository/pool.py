@@ -299,7 +299,7 @@ class Pool:
         return True
 
     def _release(self, pooled: Pooled) -> None:
-        if not pooled.connection.closed and pooled.connection.info.transaction_status != 0:
+        if not pooled.connection.closed and pooled.connection.get_transaction_status() != 0:
             # In autocommit mode the driver's own rollback() does nothing.
             with contextlib.suppress(psycopg2.Error), pooled.connection.cursor() as cursor:
                 cursor.execute("ROLLBACK")

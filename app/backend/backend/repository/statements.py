@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from backend.observability.tracing import CLIENT, Span
@@ -13,7 +14,7 @@ from backend.repository.pool import Pooled
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """A named SQL text with parameters $1, $2 …, of the given PostgreSQL types.
 
@@ -31,6 +32,7 @@ class Statement:
         types = f"({', '.join(self.types)})" if self.types else ""
         return f"PREPARE {self.name}{types} AS {self.sql}"
 
+    @cached_property
     def execute_sql(self) -> str:
         """The EXECUTE command, with one driver placeholder a parameter."""
         places = f"({', '.join(['%s'] * len(self.types))})" if self.types else ""
@@ -57,12 +59,13 @@ def _run(pooled: Pooled, statement: Statement, parameters: Sequence[object]) -> 
         if statement.name not in pooled.prepared:
             cursor.execute(statement.prepare_sql())
             pooled.prepared.add(statement.name)
-        cursor.execute(statement.execute_sql(), parameters)
+        cursor.execute(statement.execute_sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
 
-def _tags(sql: str, database: str) -> dict[str, str]:
+@lru_cache
+def _tags(sql: str, database: str) -> Mapping[str, str]:
     """What a trace tells of a query, under OpenTelemetry's older names and its present ones; never its parameters."""
     older = {"db.system": "postgresql", "db.statement": sql, "db.instance": database, "peer.service": "postgresql"}
     return older | {"db.system.name": "postgresql", "db.query.text": sql, "db.namespace": database}

@@ -98,14 +98,10 @@ _PING = Statement("ping", (), "SELECT 1")
 def user_from_row(row: tuple[Any, ...], sealer: Sealer) -> User:
     """A row of `COLUMNS` as a user. Raises CannotOpen."""
     user_id, name, email = row[0], sealer.open("name", row[0], row[1]), sealer.open("email", row[0], row[2])
-    return User(
-        id=user_id, name=name, email=email, status=row[3], created_at=row[4], updated_at=row[5], version=row[6]
-    )
+    return User(id=user_id, name=name, email=email, status=row[3], created_at=row[4], updated_at=row[5], version=row[6])
 
 
-def list_parameters(
-    listing: Listing, limit: int, after: Position | None, sealer: Sealer = PLAIN
-) -> tuple[object, ...]:
+def list_parameters(listing: Listing, limit: int, after: Position | None, sealer: Sealer = PLAIN) -> tuple[object, ...]:
     """What the statements of `LISTS` take."""
     email, words = wanted(listing.search) if listing.search is not None else (None, None)
     statuses = list(listing.statuses) if listing.statuses is not None else None

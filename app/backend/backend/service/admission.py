@@ -1,15 +1,20 @@
-"""Who is let in, and how often: all that a request has to ask Redis for is asked together, and waited for once."""
+"""Who is let in, and how often.
+
+Most requests are decided by what this process knows. All that one still has to ask Redis for is asked together, and
+waited for once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from backend.cache.link import Link
 from backend.cache.rates import Limit, Rates, asks
 from backend.cache.versioned import Absent, NoCache, VersionedCache
-from backend.cache.wire import Command
 from backend.config import RateLimits
 from backend.entities import Caller, Session
 from backend.errors import TooManyRequests, Unauthorized
@@ -18,11 +23,11 @@ from backend.observability.tracing import CLIENT, Span, Tags
 from backend.service.sessions import Sessions
 from backend.service.tokens import Tokens
 
+Count = tuple[int, int]  # as `Rates.count` gives it
 _TAGS: Tags = {"db.system": "redis", "peer.service": "redis", "cache.key": "session:{id} rate:{id}"}
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(NamedTuple):
     """A copy that an operation will want, in most cases."""
 
     cache: VersionedCache[Any] | NoCache[Any]
@@ -40,6 +45,11 @@ class Entry:
     left: tuple[str, int, int] | None = None
 
 
+@lru_cache(maxsize=16_384)
+def _user_limit(user_id: int, kind: str, most: int) -> Limit:
+    return Limit("user", b"rate:{%d}:%b" % (user_id, kind.encode()), most)
+
+
 class Admission:
     """Lets requests in. Methods raise Unauthorized, TooManyRequests and DatabaseUnavailable."""
 
@@ -51,7 +61,9 @@ class Admission:
         limits: RateLimits,
         link: Link | None,
         instruments: Instruments,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._tokens = tokens
         self._sessions = sessions
         self._rates = rates
@@ -72,11 +84,22 @@ class Admission:
         """Checks token and limits, and looks a copy up. `address`: of the client, None where it is not known for sure;
         `kind`: of the request, counted by itself. Without a token the caller is None."""
         user_id, login = self._read(token) if token is not None else (None, "")
+        now, entry = self._clock(), Entry(None)
         limits = self._limits_of(user_id, address, kind)
-        session, counts, entry = self._ask(user_id, limits, look_up)
+        counts = [self._rates.count(limit, now) for limit in limits]
+        session = self._sessions.near(user_id, now) if user_id is not None else None
+        if look_up is not None:
+            entry.found = look_up.cache.near(look_up.row_id, now)
+            entry.looked = entry.found is not None
+        if not (
+            (user_id is None or session is not None)
+            and (look_up is None or entry.looked)
+            and all(not by for _, by in counts)
+        ):
+            session, counts = self._ask(user_id, session, limits, counts, look_up, entry)
         if user_id is not None:
             entry.caller = self._caller(user_id, login, session)
-        self._count(limits, counts, entry)
+        self._check(limits, counts, entry)
         return entry
 
     # -- within
@@ -90,40 +113,48 @@ class Admission:
     def _limits_of(self, user_id: int | None, address: str | None, kind: str) -> list[Limit]:
         limits = []
         if user_id is not None and self._limits.user:
-            limits.append(Limit("user", b"rate:{%d}:%b" % (user_id, kind.encode()), self._limits.user))
+            limits.append(_user_limit(user_id, kind, self._limits.user))
         if address is not None and self._limits.address:
             limits.append(Limit("address", b"rate:{%b}" % address.encode(), self._limits.address))
         return limits
 
     def _ask(
-        self, user_id: int | None, limits: Sequence[Limit], look_up: LookUp | None
-    ) -> tuple[Session | None, list[int], Entry]:
-        """The session, the counts and the copy: in one message where Redis is there."""
-        asked: list[Command] = [each for limit in limits for each in asks(limit)]
-        copy = look_up.cache.asks(look_up.row_id) if look_up is not None else None
-        session = self._sessions.asks(user_id) if user_id is not None else None
-        asked += [each for each in (copy, session) if each is not None]
-        entry, answers = Entry(None), None
-        if asked and self._link is not None:
-            with Span("cache get", CLIENT, _TAGS) as check:
-                answers = self._link.ask(asked)
-                if look_up is not None and copy is not None and answers is not None:
-                    entry.looked = True
-                    entry.found = look_up.cache.read(look_up.row_id, answers[2 * len(limits)])
-                    check.tags = look_up.cache.hits if entry.found is not None else look_up.cache.misses
-        counts = self._rates.counts(limits, answers[: 2 * len(limits)] if answers is not None else None)
-        if user_id is None:
-            return None, counts, entry
-        stored = answers[-1] if answers is not None and session is not None else None
-        return self._sessions.found(user_id, stored), counts, entry
+        self,
+        user_id: int | None,
+        session: Session | None,
+        limits: Sequence[Limit],
+        counts: Sequence[Count],
+        look_up: LookUp | None,
+        entry: Entry,
+    ) -> tuple[Session | None, list[Count]]:
+        """The session, the counts, and in `entry` the copy: what is not known is asked of Redis, in one message."""
+        asked = [one for limit, (_, by) in zip(limits, counts, strict=True) if by for one in asks(limit.key, by)]
+        copy = look_up.cache.question(look_up.row_id) if look_up is not None and not entry.looked else None
+        stored = self._sessions.question(user_id) if user_id is not None and session is None else None
+        asked += [question.command for question in (copy, stored) if question is not None]
+        with Span("cache get", CLIENT, _TAGS) as check:
+            answers = self._link.ask(asked) if asked and self._link is not None else None
+            left = iter(answers or ())
+            told = [(next(left, None), next(left, None))[0] if by else None for _, by in counts]
+            if look_up is not None and copy is not None and answers is not None:
+                entry.looked = True
+                entry.found = look_up.cache.read(copy, next(left, None))
+                check.tags = look_up.cache.hits if entry.found is not None else look_up.cache.misses
+        if user_id is not None and session is None:
+            session = self._sessions.found(user_id, stored, next(left, None))
+        settled = [
+            (self._rates.settled(limit, known, answer), by) if by else (known, 0)
+            for limit, (known, by), answer in zip(limits, counts, told, strict=True)
+        ]
+        return session, settled
 
     def _caller(self, user_id: int, login: str, session: Session | None) -> Caller:
         if session is None or not session.active or login not in session.logins:
             raise self._refused()
         return Caller(user_id=user_id, role=session.role, login=login)
 
-    def _count(self, limits: Sequence[Limit], counts: Sequence[int], entry: Entry) -> None:
-        for limit, count in zip(limits, counts, strict=True):
+    def _check(self, limits: Sequence[Limit], counts: Sequence[Count], entry: Entry) -> None:
+        for limit, (count, _) in zip(limits, counts, strict=True):
             if count > limit.most:
                 self._instruments.rate_limited.add(limit.policy)
                 message = f"At most {limit.most} requests a minute. Please wait."

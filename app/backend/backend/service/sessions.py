@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.cache.versioned import NoCache, VersionedCache
-from backend.cache.wire import Command
+from backend.cache.versioned import NoCache, Question, VersionedCache
 from backend.entities import Session
 from backend.repository.accounts import AccountRepository
 
@@ -22,13 +21,17 @@ class Sessions:
         copy = self._cache.get(user_id)
         return copy if isinstance(copy, Session) else self._load(user_id)
 
-    def asks(self, user_id: int) -> Command | None:
-        """What to ask Redis for the session, together with other things; None where it must not be asked now."""
-        return self._cache.asks(user_id)
+    def near(self, user_id: int, now: float) -> Session | None:
+        """The session, where it is in memory."""
+        return self._cache.near(user_id, now)
 
-    def found(self, user_id: int, answer: Any) -> Session | None:
+    def question(self, user_id: int) -> Question | None:
+        """What to ask Redis for the session; None where it must not be asked now."""
+        return self._cache.question(user_id)
+
+    def found(self, user_id: int, question: Question | None, answer: Any) -> Session | None:
         """The session by Redis' answer, or else by the database; None where there is no account."""
-        copy = self._cache.read(user_id, answer)
+        copy = self._cache.read(question, answer)
         return copy if isinstance(copy, Session) else self._load(user_id)
 
     def changed(self, user_id: int, version: int) -> None:

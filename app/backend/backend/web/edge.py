@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from backend.cache.rates import WINDOW_S
@@ -20,6 +20,7 @@ from backend.observability.tracing import Tracer, current
 from backend.web import security_headers
 from backend.web.access import CLIENT_KEY, LEFT_KEY
 from backend.web.compression import (
+    COMPRESS_FROM_BYTES,
     accepts_gzip,
     compress,
     compressed_tag,
@@ -27,7 +28,7 @@ from backend.web.compression import (
     uncompress_conditions,
 )
 from backend.web.cors import Cors, is_preflight
-from backend.web.json import DEPTH_KEY
+from backend.web.json import CACHE_KEY, DEPTH_KEY
 from backend.web.lean import ROUTE_KEY, LeanBottle
 from backend.web.limits import Bodies, Refused, body_length, check_line
 from backend.web.proxies import Client, Proxies
@@ -70,9 +71,9 @@ class Edge:
             packed_condition = uncompress_conditions(environ)
             line, headers, body = self._answer(environ)
             status = int(line[:3])
-            named = {name.lower(): value for name, value in headers}
-            headers, body = with_compression(environ, status, headers, named, body, packed_condition)
-            headers += self._own_headers(environ, named, client)
+            if packed_condition or len(body) >= COMPRESS_FROM_BYTES:
+                headers, body = with_compression(environ, status, headers, body, packed_condition)
+            headers += self._own_headers(environ, headers, client)
             headers.append((CORRELATION_HEADER, request_id))
             if status not in _NO_BODY and method != "HEAD":
                 headers.append(("Content-Length", str(len(body))))
@@ -82,7 +83,7 @@ class Edge:
             path = environ.get("PATH_INFO", "")
             self._tracer.end(trace, method, route, path, status, started, took_s)
             self._lines.write(
-                Line(method, path, status, took_s, len(body), client.address, trace.user_id, named.get("x-cache")),
+                Line(method, path, status, took_s, len(body), client.address, trace.user_id, environ.get(CACHE_KEY)),
                 request_id,
                 trace,
             )
@@ -105,10 +106,12 @@ class Edge:
             return made.status_line, made.headerlist, made.body
         return self._app.answer(environ)
 
-    def _own_headers(self, environ: Environ, named: Mapping[str, str], client: Client) -> Headers:
+    def _own_headers(self, environ: Environ, answered: Headers, client: Client) -> Headers:
         """Those of security, limits and CORS; an answer may bring a content policy of its own."""
-        has_policy = "content-security-policy" in named
-        headers = security_headers.ALWAYS if has_policy else security_headers.WITH_API_POLICY
+        headers = security_headers.WITH_API_POLICY
+        for name, _ in answered:
+            if name == security_headers.POLICY:
+                headers = security_headers.ALWAYS
         if client.https or self._always_https:
             headers = [*headers, security_headers.HTTPS_ONLY]
         left = environ.get(LEFT_KEY)
@@ -127,12 +130,13 @@ def _without(headers: Headers, name: str) -> Headers:
 
 
 def with_compression(
-    environ: Environ, status: int, headers: Headers, named: Mapping[str, str], body: bytes, packed_condition: bool
+    environ: Environ, status: int, headers: Headers, body: bytes, packed_condition: bool
 ) -> tuple[Headers, bytes]:
-    """Headers (`named`: by lower-case name) and body, compressed where the body is worth it and the client takes gzip.
+    """Headers and body, compressed where the body is worth it and the client takes gzip.
 
     A 304 names the form that the client has: `packed_condition` says that it asked with the tag of the compressed one.
     """
+    named = {name.lower(): value for name, value in headers}
     if may_compress(named, len(body)):
         headers = [*headers, ("Vary", "Accept-Encoding")]
         if not accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):

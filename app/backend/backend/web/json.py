@@ -18,6 +18,8 @@ MERGE_PATCH_TYPE = "application/merge-patch+json"  # RFC 7396
 MAX_DEPTH = 32
 # Where the edge leaves how deep a body may be nested.
 DEPTH_KEY = "capstan.max_json_depth"
+# Where an operation leaves whether the cache had what it was asked for: "hit" or "miss".
+CACHE_KEY = "capstan.cache"
 
 
 def reply(body: object, status: int = 200, **headers: str) -> HTTPResponse:
@@ -32,10 +34,14 @@ class ReadyReply(HTTPResponse):
     def __init__(self, line: str, headers: list[tuple[str, str]], body: bytes) -> None:
         # Not the base class's work, which takes longer than all else that such an answer needs.
         self._status_line, self._status_code = line, int(line[:3])
-        self._headers = {name: [value] for name, value in headers}
         self._cookies = None
         self.body = body
         self.pairs = headers
+
+    @property
+    def _headers(self) -> dict[str, list[str]]:
+        """For Bottle, which asks only where a request goes through it."""
+        return {name: [value] for name, value in self.pairs}
 
 
 def problem(

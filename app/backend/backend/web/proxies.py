@@ -40,7 +40,7 @@ class Proxies:
     def client(self, peer: str, forwarded_for: str | None, forwarded_proto: str | None) -> Client:
         """The client of a request that came from `peer` with these headers."""
         if not self._trusted:
-            return Client(peer, https=False)
+            return self._known(peer, None, None)
         return self._known(peer, forwarded_for, forwarded_proto)
 
     def _client(self, peer: str, forwarded_for: str | None, forwarded_proto: str | None) -> Client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from bottle import HTTPResponse
+from bottle import HTTPResponse, request
 
 from backend.entities import NEWEST_FIRST, SORTS, STATUSES, Listing, UserChange, UserFields
 from backend.service.admission import Entry
@@ -15,7 +15,7 @@ from backend.web.access import ADMINS, OWN_OR_ADMINS, OWN_OR_READERS, READERS
 from backend.web.audit import origin
 from backend.web.cursors import cursor_text, links, position_in
 from backend.web.etags import Match, NoneMatch, etag_of
-from backend.web.json import JSON_TYPE, MERGE_PATCH_TYPE, ReadyReply, page_to_json, reply, user_to_json
+from backend.web.json import CACHE_KEY, JSON_TYPE, MERGE_PATCH_TYPE, ReadyReply, page_to_json, reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter, given_query
 from backend.web.schema import (
     EMAIL_MAX,
@@ -99,6 +99,7 @@ def operations(users: UserService, audit: AuditService, *, by_name: bool = True)
 
     def get_user(user_id: int, if_none_match: Container[int] | None, entry: Entry) -> HTTPResponse:
         copy, hit = users.get(user_id, entry)
+        request.environ[CACHE_KEY] = "hit" if hit else "miss"
         audit.user_read(origin(), user_id)
         headers = [*(_HIT if hit else _MISS), ("ETag", etag_of(copy))]
         if if_none_match is not None and copy.version in if_none_match:
