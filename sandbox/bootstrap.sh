@@ -11,7 +11,7 @@ PACKAGES=(
   fuse-overlayfs git iproute2 ipset iptables make nftables postgresql-15 procps python3 python3-venv redis-server runc skopeo
   socat util-linux
 )
-TEST_PACKAGES=(chromium nginx openssl redis-tools wrk)
+TEST_PACKAGES=(chromium faketime nginx openssl redis-tools wrk)
 # Those of them that would start a server of their own, now and at every boot: the sandbox runs its own.
 SERVICES=(containerd docker-registry nginx postgresql redis-server)
 VENV=.venv

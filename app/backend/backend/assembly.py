@@ -120,7 +120,7 @@ def assemble(settings: Settings) -> Backend:
     audit.start()
     exporter = _exporter(settings.tracing, instruments)
     tracer = Tracer(settings.tracing.share, settings.tracing.slow_s, exporter.keep if exporter else None)
-    lines = RequestLines(settings.secrets())
+    lines = RequestLines(settings.secrets(), lost=lambda count: instruments.lines_lost.add(by=count))
     lines.start()
     service = service_app(settings, users, audit, exports, auth, admission, health, instruments, tracer, lines)
     management = management_app(settings, health, instruments)

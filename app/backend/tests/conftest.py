@@ -209,13 +209,15 @@ def api(start: Callable[..., Running]) -> Api:
 class Process:
     """``python -m backend`` as a process, as the container runs it."""
 
-    def __init__(self, environment: dict[str, str], module: str = "backend", *arguments: str) -> None:
+    def __init__(
+        self, environment: dict[str, str], module: str = "backend", *arguments: str, output: Any = subprocess.PIPE
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(BACKEND)} | environment,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
         )
         self.api = Api(int(environment["APP_PORT"]))
@@ -234,6 +236,15 @@ class Process:
         """What Kubernetes sends first."""
         self.process.send_signal(signal.SIGTERM)
 
+    def pids(self) -> list[int]:
+        """Its own number, and its worker's."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [self.process.pid, *map(int, children.split())]
+
+    def metric(self, name: str) -> float:
+        """A metric's value."""
+        return float(self.management("GET", f"/actuator/metrics/{name}").json["measurements"][0]["value"])
+
     def ended(self, given: str = "") -> tuple[int, str, str]:
         """Exit status, standard output and standard error, once it has ended by itself. `given`: on standard input."""
         output, errors = self.process.communicate(given, timeout=30)
@@ -242,11 +253,11 @@ class Process:
 
 @pytest.fixture
 def launch(environment: dict[str, str]) -> Iterator[Callable[..., Process]]:
-    """Launches the service as a process of its own; keyword arguments change its environment."""
+    """Launches the service as a process of its own; keyword arguments change its environment. `output`: a file."""
     launched: list[Process] = []
 
-    def launcher(*arguments: str, module: str = "backend", **changes: str) -> Process:
-        process = Process(environment | changes, module, *arguments)
+    def launcher(*arguments: str, module: str = "backend", output: Any = subprocess.PIPE, **changes: str) -> Process:
+        process = Process(environment | changes, module, *arguments, output=output)
         launched.append(process)
         return process
 

@@ -81,6 +81,10 @@ class Postgres:
         if (self._folder / "data" / "postmaster.pid").exists():
             self._run("pg_ctl", "-w", "-m", "immediate", "stop")
 
+    def promote(self) -> None:
+        """Makes a replica a primary."""
+        self._run("pg_ctl", "-w", "promote")
+
     def database(self, name: str) -> Database:
         """The settings for one of its databases, with patience fit for tests."""
         return Database(

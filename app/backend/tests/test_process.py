@@ -128,7 +128,7 @@ def test_a_request_in_flight_is_finished_before_the_end(launch: Any, until: Any,
     client.start()
     until(lambda: sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
     process.terminate()
-    until(lambda: not listens(int(process.api._base.rpartition(":")[2])))
+    until(lambda: not listens(int(process.api.base.rpartition(":")[2])))
     assert process.process.poll() is None
     holder.rollback()
     holder.close()

@@ -35,10 +35,18 @@ class Script:
 
     def run(self, ask: Ask, key: bytes, *arguments: bytes) -> Any:
         """The script's answer. Raises RedisError."""
-        (answer,) = ask([command(key, b"EVALSHA", self._digest, b"1", key, *arguments)])
+        (answer,) = ask([self._command(key, arguments, known=True)])
         if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
-            (answer,) = ask([command(key, b"EVAL", self._text, b"1", key, *arguments)])
+            (answer,) = ask([self._command(key, arguments, known=False)])
         return accepted(answer)
+
+    def tell(self, wire: Wire, key: bytes, *arguments: bytes) -> None:
+        """The same for whom the answer does not matter. Raises RedisError where it cannot be sent."""
+        wire.tell(key, self._digest, lambda known: self._command(key, arguments, known=known).packed)
+
+    def _command(self, key: bytes, arguments: Sequence[bytes], *, known: bool) -> Command:
+        name, script = (b"EVALSHA", self._digest) if known else (b"EVAL", self._text)
+        return command(key, name, script, b"1", key, *arguments)
 
 
 class Link:

@@ -46,9 +46,16 @@ class _Count:
 
 def asks(key: bytes, by: int) -> tuple[Command, Command]:
     """What to ask Redis, together with other things; the first answer is the count, with these."""
-    # The second one only where the first one made the key. It is sent each time: a key that never ends would shut its
-    # user out for good.
-    return command(key, b"INCRBY", key, b"%d" % by), command(key, b"EXPIRE", key, b"%d" % WINDOW_S, b"NX")
+    # The second one counts only where the first one made the key. It is sent each time: a key that never ends would
+    # shut its user out for good.
+    size = len(key)
+    return (
+        Command(key, b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n" % (size, key, len(str(by)), by)),
+        Command(key, _EXPIRE % (size, key)),
+    )
+
+
+_EXPIRE = b"*4\r\n$6\r\nEXPIRE\r\n$%%d\r\n%%b\r\n$2\r\n%d\r\n$2\r\nNX\r\n" % WINDOW_S
 
 
 class Rates:

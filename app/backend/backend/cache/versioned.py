@@ -158,12 +158,12 @@ class VersionedCache(Generic[R]):
     def put(self, row: R) -> None:
         """Offers a row read from the database; an older one never replaces a newer one."""
         if self._link.is_open() and row.id not in self._owed:
-            self._write(row.id, row.version, self._form.write(row))
+            self._offer(row.id, row.version, self._form.write(row), self._form.ttl_s)
 
     def put_absent(self, row_id: int) -> None:
         """There is no such row: for a moment nobody has to ask the database. Any row's version is newer."""
         if self._link.is_open() and row_id not in self._owed:
-            self._write(row_id, 0, _ABSENT[2:], ABSENT_TTL_S)
+            self._offer(row_id, 0, _ABSENT[2:], ABSENT_TTL_S)
 
     def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None:
         """Tells that the row has this version after a write, or had it before it was deleted."""
@@ -179,17 +179,21 @@ class VersionedCache(Generic[R]):
 
     def _mark(self, row_id: int, version: int) -> bool:
         """Whether Redis, and then all memories, know of a write."""
-        return self._write(row_id, version, b"") and self._told(row_id)
-
-    def _write(self, row_id: int, version: int, text: bytes, ttl_s: int | None = None) -> bool:
-        words = (b"%d" % version, text, b"%d" % (ttl_s or self._form.ttl_s))
         try:
             with Span("cache put", CLIENT, self._tags):
-                _PUT.run(self._link.wire.ask, self._form.key(row_id), *words)
+                _PUT.run(self._link.wire.ask, self._form.key(row_id), b"%d" % version, b"", b"%d" % self._form.ttl_s)
         except RedisError as error:
             self._link.failed(error)
             return False
-        return True
+        return self._told(row_id)
+
+    def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
+        # Whether it was taken changes nothing for anybody who waits here.
+        try:
+            with Span("cache put", CLIENT, self._tags):
+                _PUT.tell(self._link.wire, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
+        except RedisError as error:
+            self._link.failed(error)
 
     def _pay(self) -> bool:
         """Writes the marks that are owed, so that nothing stale is read once Redis is back; whether all are written."""

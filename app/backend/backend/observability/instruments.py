@@ -40,6 +40,7 @@ class Instruments:
         self.spans_exported = new.counter("otel.spans.exported", "Spans that the collector took.")
         self.spans_dropped = new.counter("otel.spans.dropped", "Spans that did not fit, or that it did not take.")
         self.audit_lost = new.counter("audit.reads.lost", "Looks at data that did not get into the audit log.")
+        self.lines_lost = new.counter("log.lines.lost", "Request lines of the log that could not be written.")
         _of_process(new)
 
     def answered(self, method: str, uri: str, status: int, seconds: float) -> None:

@@ -44,8 +44,14 @@ class Line(NamedTuple):
 class RequestLines:
     """Writes lines, to standard output unless told otherwise."""
 
-    def __init__(self, hide: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        hide: Iterable[str] = (),
+        clock: Callable[[], float] = time.time,
+        lost: Callable[[int], None] = lambda lines: None,
+    ) -> None:
         self._hide = tuple(hide)
+        self._lost = lost  # told how many lines could not be written
         self._clock = clock
         self._waiting: deque[str] = deque()
         self._stop = threading.Event()
@@ -96,8 +102,11 @@ class RequestLines:
         waiting = self._waiting
         lines = [waiting.popleft() for _ in range(len(waiting))]
         if lines:
-            sys.stdout.write("".join(lines))
-            sys.stdout.flush()
+            try:
+                sys.stdout.write("".join(lines))
+                sys.stdout.flush()
+            except OSError:  # the disk is full, or nobody reads any more
+                self._lost(len(lines))
 
     def _work(self) -> None:
         while not self._stop.is_set():
