@@ -43,10 +43,10 @@ test-lifecycle: ## start, kill and remove the sandbox itself; only while none ru
 	@sandbox/bootstrap.sh --tests
 	@$(ROOT) $(BIN)/python -m pytest -m sandbox_lifecycle tests/integration/sandbox
 
-torture: ## kill the playbook at every API call, before and after (hours); PART=1/4 for a part of it
+torture: ## kill the playbook at every API call, before and after (hours); PART=1/4 for a part of it, FROM=100 to go on
 	@sandbox/bootstrap.sh --tests
 	@$(ROOT) $(BIN)/python -m sandbox up --with-applications
-	@CAPSTAN_TORTURE=$(or $(PART),1/1) $(ROOT) $(BIN)/python -m pytest -s tests/torture
+	@CAPSTAN_TORTURE=$(or $(PART),1/1) CAPSTAN_TORTURE_FROM=$(or $(FROM),1) $(ROOT) $(BIN)/python -m pytest -s tests/torture
 
 lint: ## style, types, playbooks, the page; ansible-test's sanity checks
 	@sandbox/bootstrap.sh --tests

@@ -1,7 +1,8 @@
 """kill -9 at the API calls of a whole converge: the next run starts at once and converges, no duplicate, no orphan.
 
 `make test` takes a seeded sample; `make torture` takes every call, before and after, with the parent alone and with its
-whole tree; `make torture PART=2/4` the second of four parts of that, every one of which goes over all calls.
+whole tree; `make torture PART=2/4` the second of four parts of that, every one of which goes over all calls; with
+`FROM=100` from its hundredth kill on, where an earlier sweep was ended.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[T
         yield targets_of(arena), arena.inventory()
 
 
-def kills(targets: list[Target], part: str) -> list[Kill]:
-    """Every kill of a part of the whole sweep ("1/1": all of it); without one the seeded sample of `make test`."""
+def kills(targets: list[Target], part: str, first: int = 1) -> list[Kill]:
+    """Every kill of a part of the whole sweep ("1/1": all of it), from the `first` on (they count from 1); without a
+    part the seeded sample of `make test`."""
     if not part:
         return random.Random(SEED).sample([Kill(target, *way) for target in targets for way in WAYS], SAMPLE)
     number, of = (int(word) for word in part.split("/"))
@@ -46,7 +48,7 @@ def kills(targets: list[Target], part: str) -> list[Kill]:
         for call, target in enumerate(targets)
         for turn, way in enumerate(WAYS)
         if (call + turn) % of == number - 1
-    ]
+    ][first - 1 :]
 
 
 class Tally:
@@ -96,6 +98,7 @@ def test_the_parts_of_the_sweep_together_are_all_of_it_each_kill_once() -> None:
     assert len(parts) == 20
     assert sorted(map(str, parts)) == sorted(map(str, kills(calls, "1/1")))
     assert {kill.target.nth for kill in kills(calls, "2/3")} == {1, 2, 3, 4, 5}
+    assert kills(calls, "2/3", 3) == kills(calls, "2/3")[2:]
 
 
 @pytest.mark.cluster
@@ -104,7 +107,7 @@ def test_a_killed_converge_leaves_nothing_that_the_next_run_does_not_mend(
     reference: tuple[list[Target], Counter[str]], tmp_path: Path
 ) -> None:
     targets, expected = reference
-    planned = kills(targets, os.environ.get("CAPSTAN_TORTURE", ""))
+    planned = kills(targets, os.environ.get("CAPSTAN_TORTURE", ""), int(os.environ.get("CAPSTAN_TORTURE_FROM", "1")))
     tally = Tally(len(planned))
 
     def one(number: int) -> tuple[bool, str]:
