@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ..engine.errors import Category, InvalidDescription
@@ -75,8 +73,7 @@ class Image(Resource):
         target = Registry(api.calls, host, name, api.user_agent, login)
         source = open_source(self.source, api, login if "." in host else None)
         manifest = source.manifest()
-        with tempfile.TemporaryDirectory(prefix="capstan-image-") as scratch:
-            _push(api, source, manifest, target, Path(scratch))
+        _push(api, source, manifest, target)
         if given(self.tag):
             target.put_manifest(str(self.tag), manifest)
         return f"{self.repository}@{manifest.digest}"
@@ -180,20 +177,17 @@ def _login(api: Api) -> Secret:
     return Secret("Basic " + answer["authorizationData"][0]["authorizationToken"])
 
 
-def _push(api: Api, source: Source, manifest: Manifest, target: Registry, scratch: Path) -> None:
+def _push(api: Api, source: Source, manifest: Manifest, target: Registry) -> None:
     """Everything that `manifest` needs, then `manifest` itself, so that no half image is ever there."""
     for descriptor in manifest.manifests:
-        _push(api, source, source.manifest(descriptor), target, scratch)
+        _push(api, source, source.manifest(descriptor), target)
 
     def send(descriptor: Mapping[str, Any]) -> None:
         digest, size = descriptor["digest"], descriptor["size"]
         if target.has_blob(digest):
             return
-        path = source.blob(digest, scratch)
-        content: Callable[[], Iterable[bytes]] = lambda: read_in_parts(path)  # noqa: E731 - a fresh reader for every try
-        target.upload(digest, content, size)
-        if path.is_relative_to(scratch):
-            path.unlink()
+        with source.blob(digest) as file:
+            target.upload(digest, lambda: read_in_parts(file), size)  # a fresh reader for every try
 
     blobs = {descriptor["digest"]: descriptor for descriptor in manifest.blobs}
     api.each(send, list(blobs.values()))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from ..engine.errors import InvalidDescription
 from ..engine.values import Secret
@@ -27,8 +28,8 @@ class Source(Protocol):
     def manifest(self, descriptor: dict[str, Any] | None = None) -> Manifest:
         """The image's manifest, or one that its index lists."""
 
-    def blob(self, digest: str, scratch: Path) -> Path:
-        """A file with the blob; one that had to be fetched lies in `scratch`."""
+    def blob(self, digest: str) -> IO[bytes]:
+        """An open file with the blob. One that had to be fetched has no name: whatever ends this run, it is gone."""
 
 
 class _OnDisk:
@@ -42,8 +43,8 @@ class _OnDisk:
     def manifest(self, descriptor: dict[str, Any] | None = None) -> Manifest:
         return self._layout.manifest(descriptor)
 
-    def blob(self, digest: str, scratch: Path) -> Path:
-        return self._layout.blob_path(digest)
+    def blob(self, digest: str) -> IO[bytes]:
+        return self._layout.blob_path(digest).open("rb")
 
 
 class _Remote:
@@ -59,10 +60,14 @@ class _Remote:
     def manifest(self, descriptor: dict[str, Any] | None = None) -> Manifest:
         return self._open().manifest(descriptor["digest"] if descriptor else self.digest)
 
-    def blob(self, digest: str, scratch: Path) -> Path:
-        path = scratch / digest.partition(":")[2]
-        self._open().download(digest, path)
-        return path
+    def blob(self, digest: str) -> IO[bytes]:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever asked for it
+        try:
+            self._open().download(digest, file)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
 
 def open_source(source: str, api: Api | None = None, ecr_login: Secret | None = None) -> Source:

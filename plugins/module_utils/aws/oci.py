@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..engine.errors import InvalidDescription
 
@@ -87,8 +87,8 @@ def digest_of(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def read_in_parts(path: Path, size: int = 1 << 20) -> Iterator[bytes]:
-    """The file's content, `size` bytes at a time."""
-    with path.open("rb") as file:
-        while part := file.read(size):
-            yield part
+def read_in_parts(file: IO[bytes], size: int = 1 << 20) -> Iterator[bytes]:
+    """The file's content from its beginning, `size` bytes at a time."""
+    file.seek(0)
+    while part := file.read(size):
+        yield part

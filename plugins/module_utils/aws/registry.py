@@ -11,8 +11,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..engine.calls import Calls
 from ..engine.errors import ApiError, Category
@@ -58,16 +57,17 @@ class Registry:
         """Is the blob there?"""
         return bool(self._request("HEAD", f"{self._url}/blobs/{digest}", accept=(200, 404)).status == 200)
 
-    def download(self, digest: str, path: Path) -> None:
-        """The blob into the file `path`; its bytes are checked."""
+    def download(self, digest: str, file: IO[bytes]) -> None:
+        """The blob into an empty file; its bytes are checked."""
         import hashlib
 
         def store(answer: Any) -> None:
             found = hashlib.sha256()
-            with path.open("wb") as file:
-                for part in answer.stream(_PART):
-                    found.update(part)
-                    file.write(part)
+            file.seek(0)
+            file.truncate()  # of a try before this one
+            for part in answer.stream(_PART):
+                found.update(part)
+                file.write(part)
             if f"sha256:{found.hexdigest()}" != digest:
                 raise ApiError("GetBlob", "DigestMismatch", f"{digest} came altered", Category.RETRY)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ def test_an_image_is_copied_from_another_repository_by_digest(world: World) -> N
     world.converge(copy)
     assert differences(world.plan(copy)) == {}
     assert digests(world, "shop-copy", ONE_DIGEST) == [ONE_DIGEST]
+
+
+def test_what_is_copied_never_has_a_name_on_disk_so_a_kill_leaves_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.converge(_image(ONE))
+    reference = outputs(world, _image(ONE), "aws.image/app")["reference"]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = tmp_path.stat().st_mtime_ns  # any name that comes or goes changes it
+    copy = {"aws.ecr_repository/copy": {}, "aws.image/copy": {"repository": "copy", "source": reference}}
+    world.converge({**copy, **_image(ONE)})
+    assert digests(world, "shop-copy", ONE_DIGEST) == [ONE_DIGEST]
+    assert tmp_path.stat().st_mtime_ns == before
 
 
 def test_an_altered_layout_is_not_pushed(world: World, tmp_path: Path) -> None:
