@@ -11,7 +11,6 @@ from pathlib import Path
 from tests.bench.ground import BenchError
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @dataclass(frozen=True)
@@ -33,16 +32,37 @@ def cores_of(usable: set[int]) -> Cores:
 class Stat:
     """What the kernel says of a process."""
 
+    pid: int
     session: int
     processor_s: float
-    memory_mib: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Resident memory of a process: its own, and what it shares with others."""
+
+    own_mib: float
+    shared_mib: float
 
 
 def stat_from_proc(text: str) -> Stat:
     """Source: proc(5), `/proc/<pid>/stat`; the name in brackets may hold anything."""
     fields = text.rpartition(")")[2].split()
     ticks = int(fields[11]) + int(fields[12])
-    return Stat(int(fields[3]), ticks / _TICKS, int(fields[21]) * _PAGE_MIB)
+    return Stat(int(text.split(maxsplit=1)[0]), int(fields[3]), ticks / _TICKS)
+
+
+def memory_from_proc(text: str) -> Memory:
+    """Source: proc(5), `/proc/<pid>/smaps_rollup`, in KiB."""
+    found = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
+    own = found["Private_Clean"] + found["Private_Dirty"]
+    return Memory(own / 1024, (found["Rss"] - own) / 1024)
+
+
+def together_mib(memories: Iterable[Memory]) -> float:
+    """Of processes forked from each other: what they share counts once."""
+    each = list(memories)
+    return sum(one.own_mib for one in each) + max((one.shared_mib for one in each), default=0.0)
 
 
 def busy_s_in(stat: str, cores: Iterable[int]) -> float:
@@ -69,3 +89,10 @@ def processes_of(leader: int) -> Iterator[Stat]:
             stat = stat_from_proc(path.read_text())
             if stat.session == leader:
                 yield stat
+
+
+def memory_of(stats: Iterable[Stat]) -> Iterator[Memory]:
+    """Of each of these processes that is still there."""
+    for stat in stats:
+        with suppress(OSError):
+            yield memory_from_proc(Path(f"/proc/{stat.pid}/smaps_rollup").read_text())

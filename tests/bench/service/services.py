@@ -16,7 +16,7 @@ from app.backend.tests.servers import free_port
 from tests.bench.ground import BenchError
 
 from .contenders import OURS, PEERS, THREADS, cache_reads_in, command_of
-from .kernel import processes_of
+from .kernel import memory_of, processes_of, together_mib
 
 BACKEND = Path(__file__).parents[3] / "app" / "backend"
 START_LIMIT_S, STOP_LIMIT_S = 60.0, 30.0
@@ -37,8 +37,8 @@ class Running:
         return sum(stat.processor_s for stat in processes_of(self.process.pid))
 
     def memory_mib(self) -> float:
-        """Resident memory of all its processes added up; what they share counts for each."""
-        return sum(stat.memory_mib for stat in processes_of(self.process.pid))
+        """Resident memory of all its processes together."""
+        return together_mib(memory_of(processes_of(self.process.pid)))
 
     def cache_reads(self) -> tuple[int, int]:
         """Reads of users that its cache answered, and those that it did not, by its own metrics."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.bench.ground import BenchError
 from tests.bench.service.contenders import cache_reads_in
-from tests.bench.service.kernel import busy_s_in, cores_of, stat_from_proc
+from tests.bench.service.kernel import Memory, busy_s_in, cores_of, memory_from_proc, stat_from_proc, together_mib
 from tests.bench.service.load import Load, load_from_text, percentile, together
 from tests.bench.service.mixing import hits_share, mixed
 from tests.bench.service.report import Measured, Turn, apart, operation_table, process_table, slope
@@ -105,7 +105,15 @@ cache_gets_created{cache="users",result="hit"} 1.7e+09
 def test_a_process_is_read_from_behind_its_name_which_may_hold_anything() -> None:
     fields = "S 1 40 39 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 5 1000 2560"
     stat = stat_from_proc(f"4711 (a) b (c) {fields} 18446744073709551615")
-    assert (stat.session, stat.processor_s, stat.memory_mib) == (39, 3.0, 10.0)
+    assert (stat.pid, stat.session, stat.processor_s) == (4711, 39, 3.0)
+
+
+def test_what_processes_share_counts_once() -> None:
+    lines = ["5600-7ffd ---p 0 00:00 0 [rollup]", "Rss: 10240 kB", "Private_Clean: 1024 kB", "Private_Dirty: 2048 kB"]
+    memory = memory_from_proc("\n".join(lines))
+    assert memory == Memory(3.0, 7.0)
+    assert together_mib([memory, Memory(1.0, 5.0)]) == 11.0
+    assert together_mib([]) == 0.0
 
 
 def test_cores_are_busy_with_all_but_idling_and_waiting_for_the_disk() -> None:
