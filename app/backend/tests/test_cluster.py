@@ -17,45 +17,17 @@ from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from app.backend.tests.auth_help import join
-from app.backend.tests.servers import PASSWORD, RedisServer, free_port, scratch_folder, until
-
-THIRDS = ((0, 5460), (5461, 10922), (10923, 16383))
-
-
-def bus_port() -> int:
-    """A free port whose 10,000th successor, where nodes talk to each other, can be one, too."""
-    while (port := free_port()) > 55_000:
-        pass
-    return port
-
-
-NODE = (
-    *("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no"),
-    *("--masterauth", PASSWORD),
-)
+from app.backend.tests.redis_cluster import THIRDS, RedisCluster
+from app.backend.tests.servers import PASSWORD, RedisServer, scratch_folder, until
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[RedisServer]]:
     """Three nodes that know each other."""
     with scratch_folder("capstan-cluster-") as folder:
-        made = []
-        for number in range(3):
-            (folder / str(number)).mkdir()
-            made.append(RedisServer(folder / str(number), bus_port(), *NODE))
-        for node, (first, last) in zip(made, THIRDS, strict=True):
-            node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-        for node in made[1:]:
-            made[0].client().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
-
-        def is_whole(node: RedisServer) -> bool:
-            told = str(node.client().execute_command("CLUSTER", "INFO"))
-            return "cluster_state:ok" in told and "cluster_known_nodes:3" in told
-
-        until(lambda: all(is_whole(node) for node in made))
-        yield made
-        for node in made:
-            node.kill()
+        cluster = RedisCluster(folder)
+        yield cluster.nodes
+        cluster.kill()
 
 
 @pytest.fixture
@@ -179,6 +151,29 @@ def test_a_service_on_a_cluster_reads_its_own_writes(start: Any, nodes: list[Red
         assert person("GET", path).status == 401
     kept = [key for node in nodes for key in node.client().scan_iter("user:*")]
     assert sorted(kept) == sorted(f"user:{{{person.id}}}" for person in people)
+
+
+def test_services_on_a_cluster_tell_each_other_of_writes_and_count_together(
+    start: Any, nodes: list[RedisServer]
+) -> None:
+    for node in nodes:
+        node.client().flushall()
+    changes = {"AUTH_REQUIRED": "true", "REDIS_CLUSTER": "true", "RATE_LIMIT_USER": "8"}
+    # They know the cluster by different nodes, and meet on the one that has the channel.
+    here, there = (start(REDIS_PORT=str(node.port), **changes) for node in nodes[:2])
+    until(lambda: here.backend.caches.is_near() and there.backend.caches.is_near())
+    for name in ("Zoe", "Max", "Lea", "Tom"):
+        person = join(here.api, name)
+        path = f"/api/users/{person.id}"
+        for api in (here.api, there.api, there.api):
+            person.api = api
+            assert person("GET", path).status == 200
+        assert there.backend.caches.near_rows() >= 1, "what is not in memory cannot be old"
+        person.api = here.api
+        assert person("PUT", path, {"name": "Other", "email": person.email}).status == 200
+        person.api = there.api
+        assert person("GET", path).json["name"] == "Other"
+        assert [person("GET", path).status for _ in range(5)] == [200, 200, 200, 200, 429]
 
 
 def test_who_took_the_place_of_a_node_that_died_is_found(wire: ClusterWire, nodes: list[RedisServer]) -> None:

@@ -7,15 +7,21 @@ import sys
 from pathlib import Path
 
 PEERS = Path(__file__).with_name("peers")
-OURS = "ours"
-NAMES = (OURS, "flask", "fastapi", "falcon")
+OURS, CLUSTERED = "ours", "cluster"
+NAMES = (OURS, CLUSTERED, "flask", "fastapi", "falcon")
 TITLES = {
     OURS: "this service",
+    CLUSTERED: "this service, Redis in cluster mode",
     "flask": "Flask, gunicorn",
     "fastapi": "FastAPI, uvicorn",
     "falcon": "Falcon, granian",
 }
 THREADS = "8"
+
+
+def is_ours(name: str) -> bool:
+    """Whether it is no peer."""
+    return name in (OURS, CLUSTERED)
 
 
 def command_of(name: str, programs: Path, port: int) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from app.backend.tests.servers import free_port
 from tests.bench.ground import BenchError
 
-from .contenders import OURS, PEERS, THREADS, cache_reads_in, command_of
+from .contenders import PEERS, THREADS, cache_reads_in, command_of, is_ours
 from .kernel import memory_of, processes_of, together_mib
 
 BACKEND = Path(__file__).parents[3] / "app" / "backend"
@@ -42,7 +42,7 @@ class Running:
 
     def cache_reads(self) -> tuple[int, int]:
         """Reads of users that its cache answered, and those that it did not, by its own metrics."""
-        where = (self.management_port, "/actuator/prometheus") if self.name == OURS else (self.port, "/metrics")
+        where = (self.management_port, "/actuator/prometheus") if is_ours(self.name) else (self.port, "/metrics")
         status, text = asked(where[0], "GET", where[1])
         if status != 200:
             raise BenchError(f"{self.name}: {where[1]} answers {status}")
@@ -64,7 +64,7 @@ def running(
         "MANAGEMENT_PORT": str(management_port),
         "HTTP_THREADS": THREADS,
         "SHUTDOWN_DRAIN": "0",
-        "PYTHONPATH": str(BACKEND if name == OURS else PEERS),
+        "PYTHONPATH": str(BACKEND if is_ours(name) else PEERS),
     }
     log = folder / f"{name}.log"
     with log.open("wb") as output:

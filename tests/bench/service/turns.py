@@ -37,10 +37,9 @@ class Bench:
     def warm(self, name: str) -> Iterator[Running]:
         """The service as it is after a while: every caller is in its cache."""
         world = self.world
-        with closing(world.redis()) as client:
-            client.flushall()
+        world.empty_cache(name)
         user = (world.callers[0].id, world.token(world.callers[0]))
-        folder, environment = world.folder, world.environment()
+        folder, environment = world.folder, world.environment(name)
         with running(name, self.programs, environment, self.cores.service, folder, user) as service:
             Probe(service, world).check()
             own = [(caller.id, world.token(caller)) for caller in world.callers]

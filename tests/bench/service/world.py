@@ -28,8 +28,10 @@ from backend.migrations.scripts import SQL_FOLDER, scripts_in
 from backend.service.passwords import LANES, MEMORY_KIB, PASSES
 from backend.service.tokens import Tokens
 
+from app.backend.tests.redis_cluster import RedisCluster
 from app.backend.tests.servers import PASSWORD, Postgres, RedisServer, scratch_folder
 
+from .contenders import CLUSTERED
 from .load import Requests
 from .mixing import mixed
 
@@ -59,6 +61,7 @@ class World:
         self._key = Key("bench", secrets.token_bytes(32))
         self._tokens_made = 0.0
         self._creates = 0
+        self._redis_cluster: RedisCluster | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as ends:
@@ -76,8 +79,11 @@ class World:
         self._ends.close()
 
     # -- how services find it -----------------------------------------------------------------------------------
-    def environment(self) -> dict[str, str]:
-        """What every service is told. `JWT_SECRET` is for the peers: what access tokens are signed with."""
+    def environment(self, name: str) -> dict[str, str]:
+        """What a service is told. `JWT_SECRET` is for the peers: what access tokens are signed with."""
+        cache = {"REDIS_PORT": str(self._redis.port)}
+        if name == CLUSTERED:
+            cache = {"REDIS_PORT": str(self._cluster().nodes[0].port), "REDIS_CLUSTER": "true"}
         limit = "1000"  # requests a minute: counted, never reached
         key = [{"kid": self._key.kid, "key": base64.b64encode(self._key.secret).decode()}]
         return {
@@ -88,7 +94,7 @@ class World:
             "DATABASE_USER": self.database.user,
             "DATABASE_PASSWORD": PASSWORD,
             "REDIS_HOST": "127.0.0.1",
-            "REDIS_PORT": str(self._redis.port),
+            **cache,
             "REDIS_PASSWORD": PASSWORD,
             "AUTH_KEYS": json.dumps(key),
             "AUTH_COOKIE_SECURE": "false",
@@ -98,9 +104,20 @@ class World:
             "TRACE_SAMPLING": "0.1",
         }
 
-    def redis(self) -> redis.Redis:
-        """A client of the cache."""
-        return self._redis.client()
+    def empty_cache(self, name: str) -> None:
+        """Of what this service asks."""
+        with closing(self._client(name)) as client:
+            client.flushall()
+
+    def _client(self, name: str) -> redis.Redis | redis.RedisCluster:
+        return self._cluster().client() if name == CLUSTERED else self._redis.client()
+
+    def _cluster(self) -> RedisCluster:
+        """Started when it is first needed."""
+        if self._redis_cluster is None:
+            self._redis_cluster = RedisCluster(self._ends.enter_context(scratch_folder("capstan-bench-cluster-")))
+            self._ends.callback(self._redis_cluster.kill)
+        return self._redis_cluster
 
     def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What a statement gives, past the services."""
@@ -147,7 +164,7 @@ class World:
 
     def forget_cold(self) -> None:
         """Makes misses again of the users that our service was asked for once."""
-        with closing(self.redis()) as client:
+        with closing(self._redis.client()) as client:
             left = iter(self.cold)
             while some := list(islice(left, 10_000)):
                 client.unlink(*map(user_key, some))
