@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from typing import Any
 
@@ -27,6 +28,7 @@ def test_app_config_holds_what_is_no_secret(live: Any) -> None:
         "DATABASE_PORT": "5433",
         "DATABASE_NAME": "orders",
         "DATABASE_USER": "owner",
+        "DATABASE_REPLICA_HOSTS": "db-2.internal,db-3.internal:5434",
         "DATABASE_SSLMODE": "prefer",
         "DATABASE_POOL_SIZE": "5",
         "DATABASE_POOL_MIN_IDLE": "2",
@@ -36,6 +38,7 @@ def test_app_config_holds_what_is_no_secret(live: Any) -> None:
         "REDIS_HOST": "redis",
         "REDIS_PORT": "6379",
         "REDIS_TLS": "true",
+        "REDIS_CLUSTER": "true",
         "AUTH_REQUIRED": "true",
         "AUTH_COOKIE_SECURE": "true",
         "REGION": "us-east-1",
@@ -55,6 +58,10 @@ def test_the_password_of_the_cache_arrives_with_its_quotes_and_backslashes(live:
 def test_the_signing_keys_are_a_secret(live: Any) -> None:
     (given,) = decoded(live("secret", "auth-keys", NAMESPACE)).items()
     assert given == ("AUTH_KEYS", '[{"kid": "molecule", "key": "b25seSBmb3IgdGhpcyBtb2xlY3VsZSBzY2VuYXJpbyE="}]')
+
+
+def test_the_keys_of_personal_data_are_a_secret(live: Any) -> None:
+    assert decoded(live("secret", "pii-keys", NAMESPACE)) == {"PII_KEYS": os.environ["PII_KEYS"]}
 
 
 def test_no_secret_shows_in_what_everybody_may_read(live: Any) -> None:

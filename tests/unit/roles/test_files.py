@@ -108,8 +108,9 @@ def test_iam_actions_come_from_the_kinds() -> None:
 def test_only_passwords_and_keys_are_secrets_and_all_of_them_are() -> None:
     hidden = {name for role in ALL for name, option in options(specs(role)["options"]) if option.get("no_log")}
     names = [name for role in ALL for name, _ in options(specs(role)["options"])]
-    named = {name for name in names if re.search("password|auth_keys", name)}
-    assert hidden == named == {"settings_database_password", "settings_redis_password", "settings_auth_keys"}
+    named = {name for name in names if re.search("password|_keys$", name)}
+    passwords = {"settings_database_password", "settings_redis_password"}
+    assert hidden == named == passwords | {"settings_auth_keys", "settings_pii_keys"}
 
 
 def test_the_overview_has_every_variable_that_roles_and_playbooks_share() -> None:
