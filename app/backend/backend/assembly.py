@@ -102,15 +102,15 @@ def assemble(settings: Settings) -> Backend:
     ping_cache = link.ping if link else None
     health = Health(repository.ping, ping_cache, database_details, _pending_migrations(pool))
     users = UserService(repository, caches.of(USERS, replicas.wrote), sessions, instruments)
+    audit_log = AuditRepository(pool, instruments.invocations)
+    audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
     auth = tokens = None
     if settings.auth.keys:
         throttle = RedisThrottle(link) if link else LocalThrottle()
         tokens = Tokens(KeyRing(settings.auth.keys))
-        auth = AuthService(accounts, sessions, tokens, throttle, instruments, users.created)
+        auth = AuthService(accounts, sessions, tokens, throttle, instruments, users.created, audit.login_failed)
     rates = Rates(link)
     admission = Admission(tokens, sessions, rates, settings.rates, link, instruments)
-    audit_log = AuditRepository(pool, instruments.invocations)
-    audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
     exports = ExportService(ExportRepository(pool, instruments.invocations, sealer), audit)
     pool.start()
     replicas.start()

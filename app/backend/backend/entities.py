@@ -141,6 +141,7 @@ ACTIONS = (
     "role.changed",
     "password.changed",
     "login",
+    "login.failed",
     "logout",
     "refresh.reused",
     "audit.listed",

@@ -98,6 +98,17 @@ def test_every_write_of_an_account_is_noted_with_who_made_it(api: Any, people: A
     assert len(root("GET", "/api/audit").json["items"]) == 9, "all of them as the document says"
 
 
+def test_logins_that_fail_are_noted_with_whose_address_was_given(api: Any, people: Any, sql: Any, until: Any) -> None:
+    ada = people("Ada")
+    assert log_in(api, ada.email, "a wrong password").status == 401
+    assert log_in(api, "nobody@example.com").status == 401
+    until(lambda: len(sql(NOTED)) == 2)
+    assert sql(NOTED) == [("login.failed", None, ada.id, {}), ("login.failed", None, None, {})]
+    sql("UPDATE users SET status = 'suspended'")
+    assert log_in(api, ada.email).status == 401
+    until(lambda: sql(NOTED)[2:] == [("login.failed", None, ada.id, {})])
+
+
 def test_a_refresh_token_that_comes_back_is_noted_as_nobodys_doing(api: Any, people: Any, sql: Any) -> None:
     ada = people("Ada")
     assert api("POST", "/api/auth/refresh", {"refresh_token": ada.tokens["refresh_token"]}).status == 200

@@ -1,4 +1,4 @@
-"""The audit log: what was done, which the repositories note with each write, and who looked at whose data.
+"""The audit log: what was done, which the repositories note with each write, who looked at whose data, and what failed.
 
 Looks are noted in the background, so that none waits for the database: a request only puts one into a queue. A thread
 writes what is there twice a second, in one statement. Another one sees to the log's partitions.
@@ -77,9 +77,16 @@ class AuditService:
         """Somebody has seen a page of users. Of what it was narrowed by, only the names of the parameters are kept."""
         self._note("users.listed", origin, None, {"parameters": sorted(narrowed_by), "users": count})
 
+    def login_failed(self, origin: Origin, user_id: int | None) -> None:
+        """Somebody could not log in. `user_id`: of whom they gave the address, None where it is nobody's."""
+        self._put("login.failed", origin, user_id, {})
+
     def _note(self, action: str, origin: Origin, subject: int | None, details: Mapping[str, Any]) -> None:
-        if origin.actor is None:
-            return  # AUTH_REQUIRED=false: nobody is known who could be told of
+        # AUTH_REQUIRED=false: nobody is known who could be told of.
+        if origin.actor is not None:
+            self._put(action, origin, subject, details)
+
+    def _put(self, action: str, origin: Origin, subject: int | None, details: Mapping[str, Any]) -> None:
         if len(self._looks) >= MAX_QUEUE:
             self._lose(1, "the database does not keep up")
             return

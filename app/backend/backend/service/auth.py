@@ -49,6 +49,7 @@ class AuthService:
         throttle: Throttle,
         instruments: Instruments,
         created: Callable[[User], None],
+        failed: Callable[[Origin, int | None], None],
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
@@ -56,6 +57,7 @@ class AuthService:
         self._throttle = throttle
         self._instruments = instruments
         self._created = created  # told of each new user
+        self._failed = failed  # told of each login that was refused, and of whom the address was
         self._passwords = Passwords(instruments.password_hashes.record)
 
     @traced("AuthService.register")
@@ -74,10 +76,12 @@ class AuthService:
         found = self._accounts.credentials(email)
         right = self._passwords.verify(found.password if found else None, password)
         if found is None or not right or not found.active:
+            self._failed(origin, found.user_id if found else None)
             raise self._refused("login")
         login = uuid4().hex
         version = self._accounts.log_in(login, found, REFRESH_TTL_S, origin)
         if version is None:
+            self._failed(origin, found.user_id)
             raise self._refused("login")
         self._sessions.changed(found.user_id, version)
         self._throttle.succeeded(who)
