@@ -113,3 +113,15 @@ def test_every_state_has_its_name_in_the_overview() -> None:
         ("6", "pending"),
         ("9", "future"),
     ]
+
+
+@pytest.mark.parametrize("kind", ["DELETE", "UNDO_SQL"])
+def test_what_was_taken_back_is_pending_whoever_did_that_and_in_whatever_words(kind: str) -> None:
+    history = [applied("1"), applied("2", rank=2), applied("2", rank=3, type=kind)]
+    assert [script.version for script in pending(files("1", "2"), history)] == ["2"]
+    assert [line.state for line in overview(files("1", "2"), history)] == ["success", "undone"]
+
+
+def test_what_was_deleted_by_a_repair_and_has_no_file_is_not_shown() -> None:
+    history = [applied("1"), applied("2", rank=2), applied("2", rank=3, type="DELETE")]
+    assert [line.version for line in overview(files("1"), history)] == ["1"]

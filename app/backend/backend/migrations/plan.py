@@ -17,9 +17,11 @@ from backend.migrations.scripts import (
 )
 
 # Types of rows as Flyway has them; those of other kinds (schema creation) are left alone.
-SQL, BASELINE, UNDONE, DELETED = "SQL", "BASELINE", "UNDO_SQL", "DELETE"
+SQL, BASELINE, DELETED = "SQL", "BASELINE", "DELETE"
 _RUN = (SQL, "JDBC", BASELINE)
-_TAKEN_BACK = (UNDONE, "UNDO_JDBC", DELETED)
+# The first two come from Flyway's paid editions. The free one (10.22) does not even start on a history with either, so
+# what is taken back here is noted as deleted: to both it is pending then.
+_TAKEN_BACK = ("UNDO_SQL", "UNDO_JDBC", DELETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,7 @@ class State:
             self.undone.pop(order, None)
         elif row.type in _TAKEN_BACK and row.success:
             self.versions.pop(order, None)
-            if row.type != DELETED:
-                self.undone[order] = row
+            self.undone[order] = row
 
 
 def of_kind(scripts: Sequence[Script], kind: str) -> dict[Version, Script]:
@@ -141,8 +142,9 @@ def _outdated(script: Script, state: State) -> bool:
     return row is None or not row.success or row.checksum != script.checksum
 
 
-def undoing(scripts: Sequence[Script], history: Sequence[Applied], down_to: str | None) -> list[Script]:
-    """The undo files to run, newest version first: that of the newest version, or of all above `down_to`.
+def undoing(scripts: Sequence[Script], history: Sequence[Applied], down_to: str | None) -> list[tuple[Script, Applied]]:
+    """The undo files to run, newest version first, with the row of what each takes back: that of the newest version, or
+    of all above `down_to`.
 
     Raises MigrationError where one of them has no undo file, or nothing was run.
     """
@@ -157,7 +159,7 @@ def undoing(scripts: Sequence[Script], history: Sequence[Applied], down_to: str 
     without = [str(state.versions[order].version) for order in wanted if order not in undo]
     if without:
         raise MigrationError(f"version {', '.join(without)} cannot be taken back: there is no U{without[0]}__….sql.")
-    return [undo[order] for order in wanted]
+    return [(undo[order], state.versions[order]) for order in wanted]
 
 
 def repairing(scripts: Sequence[Script], history: Sequence[Applied]) -> Repair:
@@ -183,7 +185,7 @@ def overview(scripts: Sequence[Script], history: Sequence[Applied]) -> list[Line
         if row is not None:
             said = _said(row, script, order > newest)
             lines.append(Line(row.version or "", row.description, said, row.installed_on))
-        elif undone is not None:
+        elif undone is not None and (script is not None or undone.type != DELETED):
             lines.append(Line(undone.version or "", undone.description, "undone", undone.installed_on))
         elif script is not None:
             lines.append(Line(script.version, script.description, "pending", None))

@@ -15,7 +15,6 @@ from backend.migrations.plan import (
     BASELINE,
     DELETED,
     SQL,
-    UNDONE,
     Applied,
     Repair,
     pending,
@@ -150,7 +149,7 @@ def migrate(connection: Connection, scripts: Sequence[Script], wait_s: float) ->
             )
         _make_history(connection)
         for script in waiting:
-            _run(connection, script, SQL)
+            _run(connection, script, (script.version or None, script.description, SQL, script.name, script.checksum))
     return waiting
 
 
@@ -162,9 +161,9 @@ def undo(connection: Connection, scripts: Sequence[Script], wait_s: float, down_
         if wrong:
             raise MigrationError(" ".join(wrong))
         chosen = undoing(scripts, history, down_to)
-        for script in chosen:
-            _run(connection, script, UNDONE)
-    return chosen
+        for script, row in chosen:
+            _run(connection, script, (row.version, row.description, DELETED, row.script, row.checksum))
+    return [script for script, _ in chosen]
 
 
 def baseline(connection: Connection, wait_s: float, version: str) -> None:
@@ -225,15 +224,17 @@ def _transaction(connection: Connection) -> Iterator[None]:
             connection.autocommit = True
 
 
-def _run(connection: Connection, script: Script, type_: str) -> None:
-    """One file and its row in the history: together, or neither; or, outside a transaction, a row of the failure."""
+def _run(connection: Connection, script: Script, noted: tuple[str | None, str, str, str, int | None]) -> None:
+    """One file and its row in the history: together, or neither; or, outside a transaction, a row of the failure.
+
+    `noted`: version, description, type, name and checksum in that row.
+    """
     started = time.monotonic()
 
     def record(success: bool) -> None:
         took_ms = round((time.monotonic() - started) * 1000)
-        row = (script.version or None, script.description, type_, script.name, script.checksum, took_ms, success)
         with connection.cursor() as cursor:
-            cursor.execute(_RECORD, row)
+            cursor.execute(_RECORD, (*noted, took_ms, success))
 
     try:
         if script.transactional:
