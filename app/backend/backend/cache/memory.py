@@ -7,8 +7,6 @@ at most: what is changed past the service is noticed after that.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 R = TypeVar("R")
@@ -76,6 +74,6 @@ class Memory(Generic[R]):
             self._rows.clear()
 
 
-def no_memory(clock: Callable[[], float] = time.monotonic) -> Memory[R]:
+def no_memory() -> Memory[R]:
     """One that keeps nothing."""
     return Memory(Lease(), 0)
