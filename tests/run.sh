@@ -12,8 +12,11 @@ tests() { # pytest, saying what took longest
   pytest -q --durations=8 --durations-min=5 "$@"
 }
 
-engine_and_service() {
-  tests --timeout=1800 tests/unit app/backend/tests
+engine() {
+  tests --timeout=1800 tests/unit
+}
+service() {
+  tests --timeout=900 app/backend/tests
 }
 page_and_aws() {
   tests/lint.sh && app/frontend/node.sh ci --ignore-scripts --no-audit --no-fund > /dev/null && app/frontend/node.sh run check \
@@ -30,7 +33,7 @@ far() { # GROUP: how much of what it runs is done
   if kill -0 "${pids[$1]}" 2> /dev/null; then echo "$1 $(grep -aoE '[0-9]+%' "$logs/$1" | tail -n1)"; else echo "$1 ended"; fi
 }
 
-groups=(engine_and_service page_and_aws pods whole_runs)
+groups=(engine service page_and_aws pods whole_runs)
 failed=()
 declare -A pids
 for group in "${groups[@]}"; do
