@@ -29,24 +29,31 @@ whole_runs() {
   tests --timeout=900 tests/acceptance tests/torture
 }
 
+runs() { # GROUP: whether it has not ended yet
+  ! [ -e "$logs/$1.status" ] && kill -0 "${pids[$1]}" 2> /dev/null
+}
 far() { # GROUP: how much of what it runs is done
-  if kill -0 "${pids[$1]}" 2> /dev/null; then echo "$1 $(grep -aoE '[0-9]+%' "$logs/$1" | tail -n1)"; else echo "$1 ended"; fi
+  if runs "$1"; then echo "$1 $(grep -aoE '[0-9]+%' "$logs/$1" | tail -n1)"; else echo "$1 ended"; fi
 }
 
 groups=(engine service page_and_aws pods whole_runs)
 failed=()
 declare -A pids
 for group in "${groups[@]}"; do
-  { time "$group"; } > "$logs/$group" 2>&1 &
+  # In a file, as bash forgets the status of a process that ended long before it is asked for.
+  {
+    { time "$group"; } > "$logs/$group" 2>&1
+    echo $? > "$logs/$group.status"
+  } &
   pids[$group]=$!
 done
 began=$SECONDS
 for group in "${groups[@]}"; do
-  while kill -0 "${pids[$group]}" 2> /dev/null; do
-    for _ in {1..16}; do kill -0 "${pids[$group]}" 2> /dev/null && sleep 0.5; done
+  while runs "$group"; do
+    for _ in {1..16}; do runs "$group" && sleep 0.5; done
     printf '%5d s ' $((SECONDS - began)); for each in "${groups[@]}"; do printf ' %s' "$(far "$each")"; done; echo
   done
-  if wait "${pids[$group]}"; then echo "==> $group"; cat "$logs/$group"; else failed+=("$group"); fi
+  if [ "$(cat "$logs/$group.status")" = 0 ]; then echo "==> $group"; cat "$logs/$group"; else failed+=("$group"); fi
 done
 for group in "${failed[@]}"; do echo "==> $group failed"; cat "$logs/$group"; done
 if ((${#failed[@]})); then echo "failed: ${failed[*]}"; exit 1; fi
