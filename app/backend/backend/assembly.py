@@ -90,6 +90,7 @@ def assemble(settings: Settings) -> Backend:
     instruments.watch_replicas(replicas.fresh)
     link = Link(wire_to(settings.redis)) if settings.redis else None
     caches = Caches(link, settings.redis.near_rows if settings.redis else 0, instruments)
+    instruments.watch_near_cache(caches.is_near, caches.near_rows)
     sealer = sealer_of(settings.pii_keys)
     repository = UserRepository(pool, instruments.invocations, replicas, sealer)
     accounts = AccountRepository(pool, instruments.invocations, replicas, sealer)
@@ -114,7 +115,6 @@ def assemble(settings: Settings) -> Backend:
     exports = ExportService(ExportRepository(pool, instruments.invocations, sealer), audit)
     pool.start()
     replicas.start()
-    instruments.watch_near_cache(caches.is_near, caches.near_rows)
     caches.start()
     rates.start()
     audit.start()

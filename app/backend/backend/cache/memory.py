@@ -72,8 +72,3 @@ class Memory(Generic[R]):
         with self._lock:
             self._dropped = [count + 1 for count in self._dropped]
             self._rows.clear()
-
-
-def no_memory() -> Memory[R]:
-    """One that keeps nothing."""
-    return Memory(Lease(), 0)

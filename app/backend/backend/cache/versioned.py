@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from backend.cache.link import Link, Script
-from backend.cache.memory import Memory, no_memory
+from backend.cache.memory import Lease, Memory
 from backend.cache.wire import Command, RedisError, get
 from backend.observability.tracing import CLIENT, Span, Tags
 
@@ -108,7 +108,7 @@ class VersionedCache(Generic[R]):
         self._link = link
         self._form = form
         self._was_read = was_read
-        self._memory: Memory[R] = memory if memory is not None else no_memory()
+        self._memory: Memory[R] = memory if memory is not None else Memory(Lease(), 0)
         self._told = told
         self._clock = clock
         # How traces tell of it: the kind of key, not whose it is.

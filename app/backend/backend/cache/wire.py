@@ -94,19 +94,18 @@ class Connection:
                 answers.append(answer)
                 if len(answers) == count:
                     return answers
-            try:
-                received = self._socket.recv(_READ_BYTES)
-            except OSError as error:
-                raise _said(error) from error
-            if not received:
-                raise RedisError("Redis closed the connection")
-            reader.feed(received)
+            self._read()
 
     def heard(self, timeout_s: float) -> list[Any]:
         """What Redis says by itself: all that is there, or comes within that time; empty where nothing does."""
         messages = self._parsed()
         if messages or not self._has_more(timeout_s):
             return messages
+        self._read()
+        return self._parsed()
+
+    def _read(self) -> None:
+        """Waits for what comes next."""
         try:
             received = self._socket.recv(_READ_BYTES)
         except OSError as error:
@@ -114,7 +113,6 @@ class Connection:
         if not received:
             raise RedisError("Redis closed the connection")
         self._reader.feed(received)
-        return self._parsed()
 
     def _parsed(self) -> list[Any]:
         return list(iter(self._reader.gets, False))

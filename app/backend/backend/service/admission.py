@@ -91,12 +91,9 @@ class Admission:
         if look_up is not None:
             entry.found = look_up.cache.near(look_up.row_id, now)
             entry.looked = entry.found is not None
-        if not (
-            (user_id is None or session is not None)
-            and (look_up is None or entry.looked)
-            and all(not by for _, by in counts)
-        ):
-            session, counts = self._ask(user_id, session, limits, counts, look_up, entry)
+        unknown = (user_id is not None and session is None) or (look_up is not None and not entry.looked)
+        if unknown or any(by for _, by in counts):
+            session = self._ask(user_id, session, limits, counts, look_up, entry)
         if user_id is not None:
             entry.caller = self._caller(user_id, login, session)
         self._check(limits, counts, entry)
@@ -123,11 +120,12 @@ class Admission:
         user_id: int | None,
         session: Session | None,
         limits: Sequence[Limit],
-        counts: Sequence[Count],
+        counts: list[Count],
         look_up: LookUp | None,
         entry: Entry,
-    ) -> tuple[Session | None, list[Count]]:
-        """The session, the counts, and in `entry` the copy: what is not known is asked of Redis, in one message."""
+    ) -> Session | None:
+        """The session, and in `counts` and `entry` the counts and the copy: what is not known is asked of Redis, in one
+        message."""
         asked = [one for limit, (_, by) in zip(limits, counts, strict=True) if by for one in asks(limit.key, by)]
         copy = look_up.cache.question(look_up.row_id) if look_up is not None and not entry.looked else None
         stored = self._sessions.question(user_id) if user_id is not None and session is None else None
@@ -135,18 +133,17 @@ class Admission:
         with Span("cache get", CLIENT, _TAGS) as check:
             answers = self._link.ask(asked) if asked and self._link is not None else None
             left = iter(answers or ())
-            told = [(next(left, None), next(left, None))[0] if by else None for _, by in counts]
+            for number, (limit, (known, by)) in enumerate(zip(limits, counts, strict=True)):
+                if by:
+                    counts[number] = (self._rates.settled(limit, known, next(left, None)), 0)
+                    next(left, None)  # the answer to EXPIRE
             if look_up is not None and copy is not None and answers is not None:
                 entry.looked = True
                 entry.found = look_up.cache.read(copy, next(left, None))
                 check.tags = look_up.cache.hits if entry.found is not None else look_up.cache.misses
         if user_id is not None and session is None:
             session = self._sessions.found(user_id, stored, next(left, None))
-        settled = [
-            (self._rates.settled(limit, known, answer), by) if by else (known, 0)
-            for limit, (known, by), answer in zip(limits, counts, told, strict=True)
-        ]
-        return session, settled
+        return session
 
     def _caller(self, user_id: int, login: str, session: Session | None) -> Caller:
         if session is None or not session.active or login not in session.logins:
