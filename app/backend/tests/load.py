@@ -119,7 +119,7 @@ class Load:
         answer = self._ask("write", "PUT", f"/api/users/{user.id}", {"name": name, "email": user.email})
         if answer is None:
             return False
-        version = _version(answer)
+        version = version_of(answer)
         with user.lock:
             if version <= user.version:
                 self.wrong.append(f"a write made version {version} after {user.version}")
@@ -133,7 +133,7 @@ class Load:
         answer = self._ask("read", "GET", f"/api/users/{user.id}")
         if answer is None:
             return False
-        seen, shown = _version(answer), answer.json["name"]
+        seen, shown = version_of(answer), answer.json["name"]
         with user.lock:
             known = user.names | {"new"}
         if seen < version or (seen == version and shown != name) or shown not in known:
@@ -163,5 +163,6 @@ class Load:
             assert version >= user.version and name in user.names, f"{name!r} ({version}) is stored of {user}"
 
 
-def _version(answer: Any) -> int:
+def version_of(answer: Any) -> int:
+    """Of the user in an answer, by its entity tag."""
     return int(answer.headers["ETag"].strip('"'))

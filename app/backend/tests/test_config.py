@@ -58,6 +58,7 @@ def test_every_variable_reaches_its_setting() -> None:
             "REDIS_TLS": "true",
             "REDIS_CLUSTER": "true",
             "REDIS_TIMEOUT": "0.25",
+            "NEAR_CACHE_ROWS": "77",
             "AUTH_REQUIRED": "true",
             "AUTH_KEYS": KEYS,
             "AUTH_COOKIE_SECURE": "false",
@@ -90,7 +91,7 @@ def test_every_variable_reaches_its_setting() -> None:
     assert database.replicas == (("db-2.internal", 5433), ("db-3", 6432))
     assert redis is not None
     assert (redis.host, redis.port, redis.password, redis.tls) == ("cache.internal", 6380, "hush", True)
-    assert (redis.cluster, redis.timeout_s) == (True, 0.25)
+    assert (redis.cluster, redis.timeout_s, redis.near_rows) == (True, 0.25, 77)
     assert (settings.bind_address, settings.app_port, settings.management_port) == ("127.0.0.1", 8000, 9000)
     assert (settings.http_threads, settings.log_level, settings.new_ui) == (4, "WARNING", True)
     assert (settings.max_upload_bytes, settings.build) == (2097152, "abc123")
