@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +16,7 @@ from backend.entities import AuditEntry, AuditListing, Origin
 from backend.observability.instruments import Instruments
 from backend.repository.audit import AuditRepository
 from backend.repository.pool import Pool
-from backend.service.audit import MAX_QUEUE, AuditService
+from backend.service.audit import MAX_QUEUE, WRITE_EVERY_S, AuditService
 
 from app.backend.tests.auth_help import PASSWORD, Person, join, log_in
 
@@ -202,6 +204,34 @@ def test_what_does_not_fit_into_the_queue_is_counted_and_no_request_fails(databa
     audit.start()
     audit.close()
     assert sum(lost) == MAX_QUEUE + 5, "and so is what is left at the end"
+
+
+class BusyLog(AuditRepository):
+    """Each time that looks are written, somebody else looks at something."""
+
+    def __init__(self) -> None:  # needs no database
+        self.audit: AuditService | None = None
+        self.written: list[tuple[float, int]] = []  # when, and how many
+
+    def append(self, entries: Sequence[AuditEntry]) -> None:
+        self.written.append((time.monotonic(), len(entries)))
+        assert self.audit is not None
+        if len(self.written) < 3:
+            self.audit.user_read(Origin(1, "r"), 2)
+
+    def keep(self, retention_months: int) -> tuple[Sequence[str], Sequence[str]]:
+        return (), ()
+
+
+def test_what_comes_while_looks_are_written_waits_for_the_next_turn(until: Any) -> None:
+    log = BusyLog()
+    log.audit = audit = AuditService(log, 24, lambda looks: None)
+    audit.user_read(Origin(1, "r"), 2)
+    audit.start()
+    until(lambda: len(log.written) == 3)
+    times = [at for at, _ in log.written]
+    assert all(later - earlier >= WRITE_EVERY_S for earlier, later in pairwise(times))
+    audit.close()
 
 
 def test_a_batch_that_is_sent_again_is_there_once(database: Any, sql: Any) -> None:

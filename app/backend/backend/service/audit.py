@@ -100,12 +100,13 @@ class AuditService:
         self._write_all()
 
     def _write_all(self) -> None:
-        """Writes until nothing is left, or the database does not answer."""
-        while True:
+        """Writes what is there by now, or until the database does not answer."""
+        # What comes meanwhile has time until the next turn: else a busy service would write a few looks all the time.
+        left = len(self._looks)
+        while self._unwritten or left > 0:
             if not self._unwritten:
                 self._unwritten = self._next_batch()
-            if not self._unwritten:
-                return
+                left -= len(self._unwritten)
             try:
                 self._repository.append(self._unwritten)
             except DatabaseUnavailable:
