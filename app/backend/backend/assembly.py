@@ -18,7 +18,7 @@ from backend.cache.memory import Lease, Memory
 from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.throttle import LocalThrottle, RedisThrottle
-from backend.cache.users import USERS
+from backend.cache.users import users_form
 from backend.cache.versioned import Form, NoCache, R, VersionedCache
 from backend.config import Database, Settings, Tracing
 from backend.keys import KeyRing
@@ -102,7 +102,7 @@ def assemble(settings: Settings) -> Backend:
 
     ping_cache = link.ping if link else None
     health = Health(repository.ping, ping_cache, database_details, _pending_migrations(pool))
-    users = UserService(repository, caches.of(USERS, replicas.wrote), sessions, instruments)
+    users = UserService(repository, caches.of(users_form(sealer), replicas.wrote), sessions, instruments)
     audit_log = AuditRepository(pool, instruments.invocations)
     audit = AuditService(audit_log, settings.audit_retention_months, lambda looks: instruments.audit_lost.add(by=looks))
     auth = tokens = None

@@ -1,8 +1,9 @@
-"""Personal values as the database has them: sealed with AES-256-GCM, and found by marks, which are HMACs.
+"""Personal values as the database and Redis have them: sealed with AES-256-GCM, and found by marks, which are HMACs.
 
 A sealed value is U+0001, the key's id, ":", then nonce, ciphertext and tag in base64. No name or address holds a
 control character, so nothing that a client sends passes for one. A value opens only where it was sealed for: table,
-column and user are its associated data.
+column and user are its associated data. Copies in Redis are the same without base64. There are so many of them that
+nonces drawn at random could repeat under one key, so each user's have a key of their own, derived from it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from typing import Any, Protocol
 from backend.keys import INDEX_KID, Key
 
 SEALED = "\x01"
+_SEALED = SEALED.encode()
 _NONCE_BYTES = 12
 _WORD_BYTES = 12  # of the mark of a name's beginning: two are hardly ever alike, and a search would only find too much
 
 
 class CannotOpen(Exception):
-    """A sealed value whose key is not among PII_KEYS, or that was not sealed for the place where it was found."""
+    """Something sealed whose key is not among PII_KEYS, or that was not sealed for the place where it was found."""
 
 
 class Sealer(Protocol):
@@ -33,6 +35,8 @@ class Sealer(Protocol):
     def prefix(self) -> str: ...
     def seal(self, column: str, user_id: int, text: str) -> str: ...
     def open(self, column: str, user_id: int, stored: str) -> str: ...
+    def seal_copy(self, user_id: int, body: bytes) -> bytes: ...
+    def open_copy(self, user_id: int, stored: bytes) -> bytes: ...
     def email_mark(self, email: str) -> bytes | None: ...
     def name_mark(self, name: str) -> bytes | None: ...
     def word_marks(self, words: Sequence[str]) -> list[str] | None: ...
@@ -52,6 +56,16 @@ class Plain:
         """The text itself. Raises CannotOpen for what was sealed while there were keys."""
         if stored.startswith(SEALED):
             raise CannotOpen(f"the {column} of user {user_id} is sealed, and PII_KEYS is not set")
+        return stored
+
+    def seal_copy(self, user_id: int, body: bytes) -> bytes:
+        """The body itself."""
+        return body
+
+    def open_copy(self, user_id: int, stored: bytes) -> bytes:
+        """The body itself. Raises CannotOpen for what a process with keys left there."""
+        if stored.startswith(_SEALED):
+            raise CannotOpen(f"the copy of user {user_id} is sealed, and PII_KEYS is not set")
         return stored
 
     def email_mark(self, email: str) -> bytes | None:
@@ -80,6 +94,8 @@ class Sealed:
         self._invalid: type[Exception] = InvalidTag
         (self._index,) = (key for key in keys if key.kid == INDEX_KID)
         self._keys = [key for key in keys if key.kid != INDEX_KID]
+        self._by_kid = {key.kid: key for key in self._keys}
+        self._aes_gcm = AESGCM
         self._ciphers: dict[str, Any] = {key.kid: AESGCM(key.mac(b"derive", b"pii seal")) for key in self._keys}
         self._clock = clock
 
@@ -113,6 +129,31 @@ class Sealed:
         except (ValueError, self._invalid):
             raise CannotOpen(f"the {column} of user {user_id} was not sealed for this place") from None
         return opened.decode()
+
+    def seal_copy(self, user_id: int, body: bytes) -> bytes:
+        """What to keep of a user for others, in Redis."""
+        prefix = self.prefix
+        if not prefix:
+            return body
+        nonce = os.urandom(_NONCE_BYTES)
+        content: bytes = self._copy_cipher(prefix[1:-1], user_id).encrypt(nonce, body, None)
+        return prefix.encode() + nonce + content
+
+    def open_copy(self, user_id: int, stored: bytes) -> bytes:
+        """The body of a copy. Raises CannotOpen."""
+        if not stored.startswith(_SEALED):
+            return stored
+        kid, _, content = stored[1:].partition(b":")
+        try:
+            cipher = self._copy_cipher(kid.decode(), user_id)
+            opened: bytes = cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], None)
+        except (KeyError, ValueError, self._invalid):
+            raise CannotOpen(f"the copy of user {user_id} was not sealed for this place with a key of ours") from None
+        return opened
+
+    def _copy_cipher(self, kid: str, user_id: int) -> Any:
+        """Of one user's copies. Raises KeyError for a key that is not among ours."""
+        return self._aes_gcm(self._by_kid[kid].mac(b"pii copy", b"%d" % user_id))
 
     def email_mark(self, email: str) -> bytes | None:
         """What an address is found by, whatever its case."""

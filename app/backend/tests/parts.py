@@ -8,7 +8,7 @@ from backend.cache.link import Link
 from backend.cache.memory import Memory
 from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
-from backend.cache.users import USERS
+from backend.cache.users import users_form
 from backend.cache.versioned import NoCache, VersionedCache
 from backend.config import RateLimits, Redis
 from backend.entities import UserCopy
@@ -16,6 +16,7 @@ from backend.observability.instruments import Instruments
 from backend.repository.accounts import AccountRepository
 from backend.repository.pool import Pool
 from backend.repository.users import UserRepository
+from backend.sealing import PLAIN
 from backend.service.admission import Admission
 from backend.service.sessions import Sessions
 from backend.service.users import UserService
@@ -53,4 +54,4 @@ def service_of(
     accounts = AccountRepository(pool, instruments.invocations)
     users = repository or UserRepository(pool, instruments.invocations)
     sessions = Sessions(accounts, VersionedCache(link, SESSIONS))
-    return UserService(users, VersionedCache(link, USERS, memory=memory), sessions, instruments)
+    return UserService(users, VersionedCache(link, users_form(PLAIN), memory=memory), sessions, instruments)

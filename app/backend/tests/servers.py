@@ -119,9 +119,9 @@ class RedisServer:
         self._process.kill()
         self._process.wait()
 
-    def client(self, number: int = 0) -> redis.Redis:
-        """A client that shares no code with the service's."""
-        return redis.Redis(port=self.port, password=PASSWORD, db=number, decode_responses=True)
+    def client(self, number: int = 0, *, text: bool = True) -> redis.Redis:
+        """A client that shares no code with the service's; without `text` what it gives are bytes."""
+        return redis.Redis(port=self.port, password=PASSWORD, db=number, decode_responses=text)
 
 
 @contextmanager

@@ -54,6 +54,34 @@ def test_nothing_personal_can_be_read_in_the_database(start: Any, sql: Any) -> N
     assert zenobia("GET", "/api/auth/me").json["user"] == found
 
 
+def test_nothing_personal_can_be_read_in_redis_and_other_processes_find_their_copies(
+    start: Any, sql: Any, redis_server: Any, until: Any
+) -> None:
+    zenobia = zenobia_of(start(PII_KEYS=keys("k1"), AUTH_REQUIRED="true").api, sql)
+    first = zenobia("GET", f"/api/users/{zenobia.id}")
+    client = redis_server.client(text=False)
+    until(lambda: client.exists(f"user:{{{zenobia.id}}}"))
+    stored = {key: client.get(key) for key in client.scan_iter() if client.type(key) == b"string"}
+    assert [word for word in PERSONAL if word in str(stored)] == []
+    zenobia.api = start(PII_KEYS=keys("k1"), AUTH_REQUIRED="true").api
+    second = zenobia("GET", f"/api/users/{zenobia.id}")
+    assert (second.headers["X-Cache"], second.content) == ("hit", first.content)
+
+
+def test_who_has_no_key_for_a_copy_takes_it_for_none(start: Any, sealed: Any, redis_server: Any, until: Any) -> None:
+    client = redis_server.client(text=False)
+    ada = sealed("POST", "/api/users", ADA).json["id"]
+    key = f"user:{{{ada}}}"
+    sealed("GET", f"/api/users/{ada}")
+    until(lambda: client.exists(key))
+    both = start(PII_KEYS=keys("k1", "k2"), NEAR_CACHE_ROWS="0").api
+    assert both("GET", f"/api/users/{ada}").headers["X-Cache"] == "hit"
+    client.set(key, b"1:\x01k0:" + b"x" * 200)
+    answer = both("GET", f"/api/users/{ada}")
+    assert (answer.headers["X-Cache"], answer.json["name"]) == ("miss", "Ada Lovelace")
+    until(lambda: client.get(key).startswith(b"1:\x01k2:"))  # and leaves a good one
+
+
 def test_a_login_finds_its_address_whatever_the_case(start: Any) -> None:
     api = start(PII_KEYS=keys("k1"), AUTH_REQUIRED="true").api
     ada = join(api, "Ada")

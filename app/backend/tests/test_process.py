@@ -95,7 +95,7 @@ def test_a_process_serves_and_ends_with_status_zero_after_sigterm(launch: Any, u
     until(process.ready)
     assert process.api("POST", "/api/users", ADA).status == 201
     assert process.api("GET", "/api/users/1").headers["X-Cache"] == "miss"
-    assert process.api("GET", "/api/users/1").headers["X-Cache"] == "hit"
+    until(lambda: process.api("GET", "/api/users/1").headers["X-Cache"] == "hit")  # nobody waited for Redis to take it
     process.terminate()
     status, _, errors = process.ended()
     assert (status, errors) == (0, "")

@@ -70,6 +70,48 @@ def test_a_key_seals_from_its_time_on_and_opens_before_and_after() -> None:
     assert [sealer.open("name", 7, after), both.open("name", 7, before), both.open("name", 7, "Ada")] == ["Ada"] * 3
 
 
+BODY = b'{"id":7,"name":"Ada Lovelace"}'
+
+
+def test_a_copy_opens_for_its_user_only_and_shows_nothing_of_itself() -> None:
+    sealer = Sealed([INDEX, OLD])
+    first, second = sealer.seal_copy(7, BODY), sealer.seal_copy(7, BODY)
+    assert sealer.open_copy(7, first) == sealer.open_copy(7, second) == BODY
+    assert first != second, "each has a nonce of its own"
+    assert first.startswith(b"\x01old:")
+    assert b"Ada" not in first
+    with pytest.raises(CannotOpen):
+        sealer.open_copy(77, first)
+
+
+def test_of_a_copy_no_bit_can_be_changed() -> None:
+    sealer = Sealed([INDEX, OLD])
+    stored = sealer.seal_copy(7, BODY)
+    for place in range(1, len(stored)):
+        changed = bytearray(stored)
+        changed[place] ^= 1
+        with pytest.raises(CannotOpen):
+            sealer.open_copy(7, bytes(changed))
+    for broken in (stored[:-1], stored[:12], stored[:5], b"\x01old", b"\x01\xff:", b"\x01"):
+        with pytest.raises(CannotOpen):
+            sealer.open_copy(7, broken)
+
+
+def test_copies_are_sealed_from_a_keys_time_on_and_for_who_has_it() -> None:
+    clock = Clock()
+    both, alone = Sealed([INDEX, OLD, NEW], clock), Sealed([INDEX, NEW], clock)
+    assert (alone.seal_copy(7, BODY), alone.open_copy(7, BODY)) == (BODY, BODY)
+    before = both.seal_copy(7, BODY)
+    clock.now = 2000.0
+    after = both.seal_copy(7, BODY)
+    assert (before[:5], after[:5]) == (b"\x01old:", b"\x01new:")
+    assert both.open_copy(7, before) == alone.open_copy(7, after) == BODY
+    for sealer in (alone, PLAIN):
+        with pytest.raises(CannotOpen):
+            sealer.open_copy(7, before)
+    assert PLAIN.open_copy(7, PLAIN.seal_copy(7, BODY)) == BODY
+
+
 def test_marks_stay_whatever_key_seals_and_tell_kinds_apart() -> None:
     one, other = Sealed([INDEX, OLD]), Sealed([INDEX, NEW, OLD])
     assert one.email_mark("Ada@Example.com") == other.email_mark("ada@example.com") != one.email_mark("bob@example.com")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from backend.cache.versioned import Form
 from backend.entities import UserCopy
+from backend.sealing import CannotOpen, Sealer
 
 TTL_S = 300
 
@@ -14,15 +15,20 @@ def user_key(user_id: int) -> bytes:
     return b"user:{%d}" % user_id
 
 
-def _write(copy: UserCopy) -> bytes:
-    return copy.body
+def users_form(sealer: Sealer) -> Form[UserCopy]:
+    """How copies of users are kept: sealed, where names and addresses are in the database."""
 
+    def write(copy: UserCopy) -> bytes:
+        return sealer.seal_copy(copy.id, copy.body)
 
-def _read(user_id: int, version: int, text: bytes) -> UserCopy:
-    # What another release left there, or anybody else, is no copy.
-    if not (text.startswith(b'{"id":%d,' % user_id) and text.endswith(b"}")):
-        raise ValueError(text)
-    return UserCopy(id=user_id, version=version, body=text)
+    def read(user_id: int, version: int, text: bytes) -> UserCopy:
+        try:
+            body = sealer.open_copy(user_id, text)
+        except CannotOpen as error:
+            raise ValueError from error
+        # What another release left there, or anybody else, is no copy.
+        if not (body.startswith(b'{"id":%d,' % user_id) and body.endswith(b"}")):
+            raise ValueError(body)
+        return UserCopy(id=user_id, version=version, body=body)
 
-
-USERS = Form("users", user_key, TTL_S, _write, _read)
+    return Form("users", user_key, TTL_S, write, read)
