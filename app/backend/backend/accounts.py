@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 
-from backend.assembly import Caches
+from backend.cache.caches import Caches
 from backend.cache.link import Link, wire_to
 from backend.cache.sessions import SESSIONS
 from backend.config import Settings

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from bottle import Bottle
 
 from backend import __version__
-from backend.cache.invalidations import Hearer, Invalidations
+from backend.cache.caches import Caches
 from backend.cache.link import Link, wire_to
-from backend.cache.memory import Lease, Memory
 from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.throttle import LocalThrottle, RedisThrottle
 from backend.cache.users import users_form
-from backend.cache.versioned import Form, NoCache, R, VersionedCache
 from backend.config import Database, Settings, Tracing
 from backend.keys import KeyRing
 from backend.migrations.plan import pending
@@ -125,44 +121,6 @@ def assemble(settings: Settings) -> Backend:
     service = service_app(settings, users, audit, exports, auth, admission, health, instruments, tracer, lines)
     management = management_app(settings, health, instruments)
     return Backend(service, management, health, pool, replicas, link, caches, rates, audit, exporter, lines)
-
-
-class Caches:
-    """Where copies of rows are kept: in Redis, and of each kind `near_rows` in memory."""
-
-    def __init__(self, link: Link | None, near_rows: int, instruments: Instruments) -> None:
-        self._link = link
-        self._size = near_rows
-        self._instruments = instruments
-        self._lease = Lease()
-        self._invalidations = Invalidations(link, self._lease) if link is not None else None
-
-    def of(self, form: Form[R], written: Callable[[int], None] = lambda row_id: None) -> VersionedCache[R] | NoCache[R]:
-        """The cache of one kind of rows. `written`: told of each that any process wrote, before that is answered."""
-        if self._link is None or self._invalidations is None:
-            return NoCache()
-        memory: Memory[R] = Memory(self._lease, self._size)
-        self._invalidations.hearers[form.name] = Hearer(memory, written)
-        told = partial(self._invalidations.told, form.name)
-        return VersionedCache(self._link, form, self._instruments.cache_reads(form.name), memory, told)
-
-    def is_near(self) -> bool:
-        """Whether copies in memory may be used now."""
-        return time.monotonic() < self._lease.until
-
-    def near_rows(self) -> int:
-        """How many copies are in memory."""
-        return sum(len(hearer.memory) for hearer in self._invalidations.hearers.values()) if self._invalidations else 0
-
-    def start(self) -> None:
-        """Hears of writes from now on: until then nothing is kept in memory."""
-        if self._invalidations is not None:
-            self._invalidations.start()
-
-    def close(self) -> None:
-        """Hears of them no more."""
-        if self._invalidations is not None:
-            self._invalidations.close()
 
 
 def _pool(database: Database, instruments: Instruments) -> Pool:

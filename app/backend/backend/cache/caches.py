@@ -1,0 +1,51 @@
+"""All copies of rows that one process reads: in Redis and in its memory, one cache for each kind of rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from backend.cache.invalidations import Hearer, Invalidations
+from backend.cache.link import Link
+from backend.cache.memory import Lease, Memory
+from backend.cache.versioned import Form, NoCache, R, VersionedCache
+from backend.observability.instruments import Instruments
+
+
+class Caches:
+    """Where copies of rows are kept: in Redis, and of each kind `near_rows` in memory."""
+
+    def __init__(self, link: Link | None, near_rows: int, instruments: Instruments) -> None:
+        self._link = link
+        self._size = near_rows
+        self._instruments = instruments
+        self._lease = Lease()
+        self._invalidations = Invalidations(link, self._lease) if link is not None else None
+
+    def of(self, form: Form[R], written: Callable[[int], None] = lambda row_id: None) -> VersionedCache[R] | NoCache[R]:
+        """The cache of one kind of rows. `written`: told of each that any process wrote, before that is answered."""
+        if self._link is None or self._invalidations is None:
+            return NoCache()
+        memory: Memory[R] = Memory(self._lease, self._size)
+        self._invalidations.hearers[form.name] = Hearer(memory, written)
+        told = partial(self._invalidations.told, form.name)
+        return VersionedCache(self._link, form, self._instruments.cache_reads(form.name), memory, told)
+
+    def is_near(self) -> bool:
+        """Whether copies in memory may be used now."""
+        return time.monotonic() < self._lease.until
+
+    def near_rows(self) -> int:
+        """How many copies are in memory."""
+        return sum(len(hearer.memory) for hearer in self._invalidations.hearers.values()) if self._invalidations else 0
+
+    def start(self) -> None:
+        """Hears of writes from now on: until then nothing is kept in memory."""
+        if self._invalidations is not None:
+            self._invalidations.start()
+
+    def close(self) -> None:
+        """Hears of them no more."""
+        if self._invalidations is not None:
+            self._invalidations.close()
