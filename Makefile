@@ -59,4 +59,4 @@ lint: ## style, types, playbooks, the page; ansible-test's sanity checks
 bench: ## times of a run that has nothing to do, as ratios (needs `make up`); the service beside its peers
 	@sandbox/bootstrap.sh --tests
 	@$(WITH_SANDBOX) $(ROOT) $(BIN)/python -m tests.bench
-	@$(ROOT) $(BIN)/python -m tests.bench.service
+	@$(ROOT) $(BIN)/python -m tests.bench.service --connections 10000 --soak 10
