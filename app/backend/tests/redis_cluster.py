@@ -16,13 +16,6 @@ _NODE = (
 )
 
 
-def _bus_port() -> int:
-    """A free port whose 10,000th successor, where nodes talk to each other, can be one, too."""
-    while (port := free_port()) > 55_000:
-        pass
-    return port
-
-
 class RedisCluster:
     """Three nodes that know each other."""
 
@@ -30,7 +23,7 @@ class RedisCluster:
         self.nodes: list[RedisServer] = []
         for number in range(3):
             (folder / str(number)).mkdir()
-            self.nodes.append(RedisServer(folder / str(number), _bus_port(), *_NODE))
+            self.nodes.append(RedisServer(folder / str(number), free_port(), *_NODE))
         for node, (first, last) in zip(self.nodes, THIRDS, strict=True):
             node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
         for node in self.nodes[1:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,18 @@ POSTGRES = Path("/usr/lib/postgresql/15/bin")
 PASSWORD = "s3cret-pa55"
 
 
+# Below those of outgoing connections, one of which could take a port before the server that is to have it is there. A
+# node of a Redis cluster also takes the one 10,000 above.
+_PORTS = range(10_300, 20_000)
+
+
 def free_port() -> int:
     """A port nobody listens on at the moment."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(_PORTS)
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
@@ -76,10 +84,11 @@ class Postgres:
         options += f" -c fsync={self._fsync}"
         self._run("pg_ctl", "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
-    def stop(self) -> None:
-        """Stops it, ending every connection; nothing to do where it is stopped."""
+    def stop(self, mode: str = "immediate") -> None:
+        """Stops it, ending every connection; nothing to do where it is stopped. After "immediate" it has to recover, as
+        after a crash, which takes long where it had much to do; after "fast" it has not."""
         if (self._folder / "data" / "postmaster.pid").exists():
-            self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+            self._run("pg_ctl", "-w", "-m", mode, "stop")
 
     def promote(self) -> None:
         """Makes a replica a primary."""

@@ -43,8 +43,9 @@ def zenobia_of(api: Any, sql: Any) -> Person:
     return person
 
 
-def test_somebody_gets_all_that_is_stored_of_them(api: Any, sql: Any) -> None:
+def test_somebody_gets_all_that_is_stored_of_them(api: Any, sql: Any, until: Any) -> None:
     zenobia = zenobia_of(api, sql)
+    until(lambda: sql("SELECT id FROM audit_log WHERE action = 'login.failed'"))
     answer = zenobia("GET", f"/api/users/{zenobia.id}/export")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="user-{zenobia.id}.json"'
     found = answer.json
@@ -55,7 +56,8 @@ def test_somebody_gets_all_that_is_stored_of_them(api: Any, sql: Any) -> None:
     assert [login["used_at"] for login in found["logins"]] == [f"{row[1]:%Y-%m-%dT%H:%M:%S.%fZ}" for row in stored]
     ((bob, at),) = sql("SELECT user_id, created_at FROM idempotency_keys")
     assert found["requests"] == [{"at": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}", "user_id": bob}]
-    assert [entry["action"] for entry in found["audit"]] == ["user.registered", "login", "login", "user.changed"]
+    noted = ["user.registered", "login", "login.failed", "login", "user.changed"]
+    assert [entry["action"] for entry in found["audit"]] == noted
 
 
 def test_it_is_for_the_person_and_for_administrators_and_is_noted(api: Any, sql: Any, until: Any) -> None:

@@ -227,7 +227,7 @@ def test_a_database_that_does_not_come_is_an_error_without_the_password(
 
 
 def test_a_database_that_starts_late_is_waited_for(postgres: Any, command: Command) -> None:
-    postgres.stop()
+    postgres.stop("fast")
     starter = threading.Timer(1.0, postgres.start)
     starter.start()
     assert command("migrate") == 0
