@@ -25,6 +25,7 @@ from backend.errors import Busy, DatabaseUnavailable, FieldError
 from backend.observability.instruments import Instruments
 from backend.observability.logs import configure
 from backend.repository.accounts import AccountRepository
+from backend.repository.notices import Notices
 from backend.repository.personal import seal_all, unsealed
 from backend.repository.pool import Pool
 from backend.sealing import CannotOpen, sealer_of
@@ -84,7 +85,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
             version = accounts.set_password(user_id, hashed, Origin())
         if version is None:
             return f"{arguments.email} has no account yet: set a password first."
-        Sessions(accounts, Caches(link, 0, instruments).of(SESSIONS)).changed(user_id, version)
+        caches = Caches(link, 0, instruments, Notices(settings.database, pool).tell)
+        Sessions(accounts, caches.of(SESSIONS)).changed(user_id, version)
     if link is not None and not link.is_open():
         return (
             "Done, but Redis does not know of it. Tokens from before may hold for half an hour: please run this again."

@@ -29,6 +29,7 @@ from backend.observability.tracing import Tracer
 from backend.repository.accounts import AccountRepository
 from backend.repository.audit import AuditRepository
 from backend.repository.exports import ExportRepository
+from backend.repository.notices import Notices
 from backend.repository.pool import Pool, together
 from backend.repository.replicas import Replica, Replicas
 from backend.repository.users import UserRepository
@@ -56,6 +57,7 @@ class Backend:
     replicas: Replicas
     link: Link | None
     caches: Caches
+    notices: Notices
     rates: Rates
     audit: AuditService
     exporter: Exporter | None
@@ -67,6 +69,7 @@ class Backend:
         self.audit.close()
         if self.exporter is not None:
             self.exporter.close()
+        self.notices.close()
         self.pool.close()
         self.replicas.close()
         self.caches.close()
@@ -85,7 +88,8 @@ def assemble(settings: Settings) -> Backend:
     instruments.watch_pool(lambda: together(each.stats() for each in pools), size, min_idle)
     instruments.watch_replicas(replicas.fresh)
     link = Link(wire_to(settings.redis)) if settings.redis else None
-    caches = Caches(link, settings.redis.near_rows if settings.redis else 0, instruments)
+    notices = Notices(settings.database, pool)
+    caches = Caches(link, settings.redis.near_rows if settings.redis else 0, instruments, notices.tell)
     instruments.watch_near_cache(caches.is_near, caches.near_rows)
     sealer = sealer_of(settings.pii_keys)
     repository = UserRepository(pool, instruments.invocations, replicas, sealer)
@@ -112,6 +116,8 @@ def assemble(settings: Settings) -> Backend:
     pool.start()
     replicas.start()
     caches.start()
+    if link is not None:
+        notices.start(caches)
     rates.start()
     audit.start()
     exporter = _exporter(settings.tracing, instruments)
@@ -120,7 +126,7 @@ def assemble(settings: Settings) -> Backend:
     lines.start()
     service = service_app(settings, users, audit, exports, auth, admission, health, instruments, tracer, lines)
     management = management_app(settings, health, instruments)
-    return Backend(service, management, health, pool, replicas, link, caches, rates, audit, exporter, lines)
+    return Backend(service, management, health, pool, replicas, link, caches, notices, rates, audit, exporter, lines)
 
 
 def _pool(database: Database, instruments: Instruments) -> Pool:

@@ -14,7 +14,7 @@ from backend.cache.memory import NEVER, TTL_S, Lease, Memory
 
 from app.backend.tests.auth_help import join
 from app.backend.tests.load import version_of
-from app.backend.tests.servers import until
+from app.backend.tests.servers import free_port, until
 from app.backend.tests.tcp_gate import TcpGate
 
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
@@ -173,6 +173,87 @@ def test_a_process_that_hears_of_nothing_stops_using_its_memory_before_a_write_i
     gate.thaw()
     until(lambda: is_near(reader))
     assert reader.api("GET", "/api/users/1").json["name"] == "Ada King"
+
+
+def test_a_write_by_a_process_that_is_cut_off_from_redis_is_seen_by_all_within_a_second(
+    near: Any, gate: TcpGate
+) -> None:
+    writer, *readers = near(REDIS_PORT=str(gate.port)), near(), near(NEAR_CACHE_ROWS="0")
+    writer.api("POST", "/api/users", ADA)
+    for reader in readers:
+        for _ in range(2):
+            assert reader.api("GET", "/api/users/1").json["name"] == "Ada Lovelace"
+    gate.freeze()
+    assert writer.api("PUT", "/api/users/1", named("Ada King")).status == 200
+    until(lambda: all(reader.api("GET", "/api/users/1").json["name"] == "Ada King" for reader in readers), 1.0)
+    until(lambda: readers[1].api("GET", "/api/users/1").headers["X-Cache"] == "hit")  # a new copy is in Redis
+    assert writer.api("DELETE", "/api/users/1").status == 204
+    until(lambda: all(reader.api("GET", "/api/users/1").status == 404 for reader in readers), 1.0)
+
+
+def test_a_token_that_was_revoked_by_a_process_that_is_cut_off_is_refused_by_all_within_a_second(
+    near: Any, gate: TcpGate
+) -> None:
+    cut_off = near(AUTH_REQUIRED="true", REDIS_PORT=str(gate.port)).api
+    others = [near(AUTH_REQUIRED="true").api, near(AUTH_REQUIRED="true", NEAR_CACHE_ROWS="0").api]
+    ada = join(cut_off, "Ada")
+    for ada.api in others:
+        for _ in range(2):
+            assert ada("GET", "/api/auth/me").status == 200
+    gate.freeze()
+    ada.api = cut_off
+    assert ada("POST", "/api/auth/logout").status == 204
+    for ada.api in others:
+        until(lambda: ada("GET", "/api/auth/me").status == 401, 1.0)
+
+
+def test_what_a_process_could_not_tell_redis_is_told_by_others_after_its_end(
+    near: Any, start: Any, gate: TcpGate, redis_server: Any
+) -> None:
+    writer, other = (near(REDIS_PORT=str(gate.port)) for _ in range(2))
+    writer.api("POST", "/api/users", ADA)
+    fill_memory(other)
+    gate.lead_to(free_port())  # all are cut off
+    assert writer.api("PUT", "/api/users/1", named("Ada King")).status == 200
+    writer.backend.close()
+    old = redis_server.client().get("user:{1}")
+    assert "Ada Lovelace" in old
+    gate.lead_to(redis_server.port)
+    until(lambda: redis_server.client().get("user:{1}") != old)  # though nobody asks for anything
+    assert start().api("GET", "/api/users/1").json["name"] == "Ada King"
+
+
+def test_many_writes_that_redis_did_not_hear_of_are_told_together(near: Any, gate: TcpGate, redis_server: Any) -> None:
+    running, redis = near(REDIS_PORT=str(gate.port)), redis_server.client()
+    for number in range(40):
+        running.api("POST", "/api/users", {"name": "Ada", "email": f"ada{number}@example.com"})
+    gate.lead_to(free_port())
+    for number in range(1, 41):
+        assert running.api("DELETE", f"/api/users/{number}").status == 204
+    redis.config_resetstat()
+    gate.lead_to(redis_server.port)
+    until(lambda: len(redis.keys("user:*")) == 40)
+    told = until(lambda: redis.info("commandstats").get("cmdstat_spublish"))
+    assert told["calls"] < 10, "not a message for each"
+
+
+def test_what_nobody_understands_in_the_database_empties_the_memory(near: Any, sql: Any) -> None:
+    running = near()
+    running.api("POST", "/api/users", ADA)
+    for words in ("what is this", "users 1 x", "elephants 1 2"):
+        fill_memory(running)
+        sql("SELECT pg_notify('capstan_written', %s)", words)
+        until(lambda: running.backend.caches.near_rows() == 0)
+
+
+def test_a_process_that_the_database_told_nothing_for_a_while_forgets_all(near: Any, sql: Any) -> None:
+    running = near()
+    running.api("POST", "/api/users", ADA)
+    fill_memory(running)
+    listening = "FROM pg_stat_activity WHERE application_name = 'capstan-backend-notices'"
+    assert sql(f"SELECT count(pg_terminate_backend(pid)) {listening}") == [(1,)]
+    until(lambda: running.backend.caches.near_rows() == 0)
+    until(lambda: sql(f"SELECT count(*) {listening}") == [(1,)])
 
 
 def test_a_process_whose_connections_broke_forgets_all_and_begins_anew(near: Any, gate: TcpGate) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from backend.cache.invalidations import Hearer, Invalidations
 from backend.cache.link import Link
@@ -14,12 +15,17 @@ from backend.observability.instruments import Instruments
 
 
 class Caches:
-    """Where copies of rows are kept: in Redis, and of each kind `near_rows` in memory."""
+    """Where copies of rows are kept: in Redis, and of each kind `near_rows` in memory. `untold`: given kind, id and
+    version of each write that Redis could not be told of."""
 
-    def __init__(self, link: Link | None, near_rows: int, instruments: Instruments) -> None:
+    def __init__(
+        self, link: Link | None, near_rows: int, instruments: Instruments, untold: Callable[[str, int, int], None]
+    ) -> None:
         self._link = link
         self._size = near_rows
         self._instruments = instruments
+        self._untold = untold
+        self._kinds: dict[str, VersionedCache[Any]] = {}
         self._lease = Lease()
         self._invalidations = Invalidations(link, self._lease) if link is not None else None
 
@@ -29,8 +35,27 @@ class Caches:
             return NoCache()
         memory: Memory[R] = Memory(self._lease, self._size)
         self._invalidations.hearers[form.name] = Hearer(memory, written)
-        told = partial(self._invalidations.told, form.name)
-        return VersionedCache(self._link, form, self._instruments.cache_reads(form.name), memory, told)
+        told, untold = partial(self._invalidations.told, form.name), partial(self._untold, form.name)
+        cache = VersionedCache(self._link, form, self._instruments.cache_reads(form.name), memory, told, untold)
+        self._kinds[form.name] = cache
+        return cache
+
+    def heard(self, kind: str, row_id: int, version: int) -> None:
+        """Another process wrote a row and could not tell Redis of it. Raises ValueError for an unknown kind."""
+        if kind not in self._kinds or self._invalidations is None:
+            raise ValueError(kind)
+        self._kinds[kind].heard(row_id, version)
+        self._invalidations.hearers[kind].written(row_id)
+
+    def missed(self) -> None:
+        """Such writes may have been missed: what is in memory may be old."""
+        for hearer in self._invalidations.hearers.values() if self._invalidations else ():
+            hearer.memory.clear()
+
+    def pay(self) -> None:
+        """Tells Redis of the writes that it could not be told of, where that is possible by now."""
+        for cache in self._kinds.values():
+            cache.pay()
 
     def is_near(self) -> bool:
         """Whether copies in memory may be used now."""

@@ -14,7 +14,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -69,12 +69,13 @@ class Invalidations:
         if self._thread.is_alive():
             self._thread.join(LEASE_S)
 
-    def told(self, kind: str, row_id: int) -> bool:
-        """Returns when no process has the row in its memory any more; False where they could not be told. Redis has to
-        know of the write already."""
-        self.hearers[kind].memory.drop(row_id)
+    def told(self, kind: str, row_ids: Collection[int]) -> bool:
+        """Returns when no process has the rows in its memory any more; False where they could not be told. Redis has to
+        know of the writes already."""
+        for row_id in row_ids:
+            self.hearers[kind].memory.drop(row_id)
         number = b"%d" % next(self._numbers)
-        message = b" ".join((self._own, number, kind.encode(), b"%d" % row_id))
+        message = b" ".join((self._own, number, kind.encode(), b",".join(b"%d" % row_id for row_id in row_ids)))
         answered = self._waiting[number] = threading.Semaphore(0)
         try:
             heard: int = accepted(*self._link.wire.ask([command(_CHANNEL, b"SPUBLISH", _CHANNEL, message)]))
@@ -135,11 +136,12 @@ class Invalidations:
             self._answered(content)
             return
         try:
-            sender, number, name, row_id = content.split()
+            sender, number, name, row_ids = content.split()
             hearer = self.hearers.get(name.decode())
             if hearer is not None:
-                hearer.memory.drop(int(row_id))
-                hearer.written(int(row_id))
+                for row_id in map(int, row_ids.split(b",")):
+                    hearer.memory.drop(row_id)
+                    hearer.written(row_id)
         except ValueError:
             # Whoever it is from means something that we do not understand.
             raise RedisError(f"a message of another form: {content!r}") from None

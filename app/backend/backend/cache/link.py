@@ -35,10 +35,18 @@ class Script:
 
     def run(self, ask: Ask, key: bytes, *arguments: bytes) -> Any:
         """The script's answer. Raises RedisError."""
-        (answer,) = ask([self._command(key, arguments, known=True)])
-        if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
-            (answer,) = ask([self._command(key, arguments, known=False)])
-        return accepted(answer)
+        (answer,) = self.run_each(ask, [(key, arguments)])
+        return answer
+
+    def run_each(self, ask: Ask, calls: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[Any]:
+        """The answers to several calls, (key, arguments), that are sent together. Raises RedisError."""
+        answers = ask([self._command(key, arguments, known=True) for key, arguments in calls])
+        unknown = [at for at, answer in enumerate(answers) if _is_unknown(answer)]
+        if unknown:
+            again = ask([self._command(*calls[at], known=False) for at in unknown])
+            for at, answer in zip(unknown, again, strict=True):
+                answers[at] = answer
+        return [accepted(answer) for answer in answers]
 
     def tell(self, wire: Wire, key: bytes, *arguments: bytes) -> None:
         """The same for whom the answer does not matter. Raises RedisError where it cannot be sent."""
@@ -47,6 +55,10 @@ class Script:
     def _command(self, key: bytes, arguments: Sequence[bytes], *, known: bool) -> Command:
         name, script = (b"EVALSHA", self._digest) if known else (b"EVAL", self._text)
         return command(key, name, script, b"1", key, *arguments)
+
+
+def _is_unknown(answer: Any) -> bool:
+    return isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT")
 
 
 class Link:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from backend.cache.link import Link, Script
@@ -19,7 +20,7 @@ from backend.cache.memory import Lease, Memory
 from backend.cache.wire import Command, RedisError, get
 from backend.observability.tracing import CLIENT, Span, Tags
 
-MAX_OWED = 10_000
+MAX_OWED, PAID_AT_ONCE = 10_000, 500
 ABSENT_TTL_S = 10
 _ABSENT = b"0:!"
 _DELETED = 2**53 - 1  # Redis scripts count in doubles
@@ -92,8 +93,9 @@ class Question(NamedTuple):
 class VersionedCache(Generic[R]):
     """Never raises for a Redis that is away: a read is a miss, a write is owed until Redis is back.
 
-    `was_read`: told of each read, whether it was a hit. `told`: told of each write that Redis knows of; returns when no
-    process has the row in its memory any more, False where it could not reach them.
+    `was_read`: told of each read, whether it was a hit. `told`: given the rows whose writes Redis knows of; returns
+    when no process has them in its memory any more, False where it could not reach them. `untold`: given each write
+    that is owed, id and version, so that others can do what this process cannot.
     """
 
     def __init__(
@@ -102,7 +104,8 @@ class VersionedCache(Generic[R]):
         form: Form[R],
         was_read: Callable[[bool], None] = lambda hit: None,
         memory: Memory[R] | None = None,
-        told: Callable[[int], bool] = lambda row_id: True,
+        told: Callable[[Collection[int]], bool] = lambda row_ids: True,
+        untold: Callable[[int, int], None] = lambda row_id, version: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
@@ -110,13 +113,14 @@ class VersionedCache(Generic[R]):
         self._was_read = was_read
         self._memory: Memory[R] = memory if memory is not None else Memory(Lease(), 0)
         self._told = told
+        self._untold = untold
         self._clock = clock
         # How traces tell of it: the kind of key, not whose it is.
         kind = form.key(0).decode().replace("{0}", "{id}")
         self._tags: Tags = {"db.system": "redis", "peer.service": "redis", "cache.key": kind}
         self.hits: Tags = {**self._tags, "cache.hit": True}
         self.misses: Tags = {**self._tags, "cache.hit": False}
-        self._lock = threading.Lock()
+        self._lock, self._paying = threading.Lock(), threading.Lock()
         self._owed: dict[int, int] = {}  # row id -> version of a write that Redis has not heard of
 
     def get(self, row_id: int) -> R | Absent | None:
@@ -142,7 +146,7 @@ class VersionedCache(Generic[R]):
 
     def question(self, row_id: int) -> Question | None:
         """What to ask Redis for a copy; None where it must not be asked now."""
-        if self._owed and not self._pay():
+        if not self.pay():
             return None
         return Question(row_id, get(self._form.key(row_id)), self._memory.ticket(row_id))
 
@@ -170,22 +174,55 @@ class VersionedCache(Generic[R]):
         told = _DELETED if deleted else version
         # Tried even while Redis rests: a copy that should be gone is worse than a slow write.
         self._memory.drop(row_id)
-        if not self._mark(row_id, told):
-            with self._lock:
-                if len(self._owed) < MAX_OWED:
-                    self._owed[row_id] = told
+        if not self._is_told({row_id: told}):
+            self._owe(row_id, told)
+            self._untold(row_id, told)
+
+    def heard(self, row_id: int, version: int) -> None:
+        """Another process wrote the row and could not tell Redis: it is done in its place."""
+        self._memory.drop(row_id)
+        if not self._link.is_open() or not self._mark({row_id: version}):
+            self._owe(row_id, version)
+        self._memory.drop(row_id)  # what was read from Redis before it had the mark
+
+    def pay(self) -> bool:
+        """Tells of the writes that are owed, so that nothing stale is read once Redis is back; whether none is left."""
+        if not self._owed:
+            return True
+        with self._paying:
+            while self._owed:
+                with self._lock:
+                    some = dict(islice(self._owed.items(), PAID_AT_ONCE))
+                if not self._link.is_open() or not self._is_told(some):
+                    return False
+                with self._lock:
+                    for row_id, version in some.items():
+                        if self._owed[row_id] == version:
+                            del self._owed[row_id]
+        return True
 
     # -- within
 
-    def _mark(self, row_id: int, version: int) -> bool:
-        """Whether Redis, and then all memories, know of a write."""
+    def _mark(self, written: Mapping[int, int]) -> bool:
+        """Whether Redis knows of writes, id -> version."""
+        ttl = b"%d" % self._form.ttl_s
+        marks = [(self._form.key(row_id), (b"%d" % version, b"", ttl)) for row_id, version in written.items()]
         try:
             with Span("cache put", CLIENT, self._tags):
-                _PUT.run(self._link.wire.ask, self._form.key(row_id), b"%d" % version, b"", b"%d" % self._form.ttl_s)
+                _PUT.run_each(self._link.wire.ask, marks)
         except RedisError as error:
             self._link.failed(error)
             return False
-        return self._told(row_id)
+        return True
+
+    def _is_told(self, written: Mapping[int, int]) -> bool:
+        """Whether Redis, and then all memories, know of writes."""
+        return self._mark(written) and self._told(written.keys())
+
+    def _owe(self, row_id: int, version: int) -> None:
+        with self._lock:
+            if len(self._owed) < MAX_OWED or row_id in self._owed:
+                self._owed[row_id] = max(version, self._owed.get(row_id, 0))
 
     def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
         # Whether it was taken changes nothing for anybody who waits here.
@@ -194,18 +231,6 @@ class VersionedCache(Generic[R]):
                 _PUT.tell(self._link.wire, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
         except RedisError as error:
             self._link.failed(error)
-
-    def _pay(self) -> bool:
-        """Writes the marks that are owed, so that nothing stale is read once Redis is back; whether all are written."""
-        with self._lock:
-            owed = dict(self._owed)
-        for row_id, version in owed.items():
-            if not self._link.is_open() or not self._mark(row_id, version):
-                return False
-            with self._lock:
-                if self._owed.get(row_id) == version:
-                    del self._owed[row_id]
-        return True
 
 
 class NoCache(Generic[R]):
