@@ -1,12 +1,14 @@
 import { Link, useNavigate } from "react-router";
+import { Alert } from "@/components/Alert";
 import { HealthBadge } from "@/features/health/HealthBadge";
-import { SignOut } from "@/features/session/components/SignOut";
+import { useSignOut } from "@/features/session/api/signOut";
 import { Avatar } from "@/features/users/components/Avatar";
 import type { Me } from "@/features/users/types";
 
 /** Stands above everything; `me` is who is signed in. */
 export function Bar({ me }: { me: Me | null }) {
   const navigate = useNavigate();
+  const signOut = useSignOut();
   return (
     <header className={me === null ? "bar" : "bar bar--signed-in"}>
       <div className="bar__inner">
@@ -22,11 +24,24 @@ export function Bar({ me }: { me: Me | null }) {
                 <Avatar id={me.user.id} name={me.user.name} />
                 <span className="who__name">{me.user.name}</span>
               </Link>
-              <SignOut onDone={() => void navigate("/")} />
+              <button
+                type="button"
+                className="button button--quiet"
+                disabled={signOut.isPending}
+                // The address goes as well: it is nothing for the next person.
+                onClick={() => signOut.mutate(() => void navigate("/"))}
+              >
+                {signOut.isPending ? "Signing out…" : "Sign out"}
+              </button>
             </>
           )}
         </div>
       </div>
+      {signOut.isError && (
+        <div className="bar__alert">
+          <Alert text={`You are still signed in. ${signOut.error.message}`} />
+        </div>
+      )}
     </header>
   );
 }

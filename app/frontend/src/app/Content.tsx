@@ -41,13 +41,13 @@ export function Content({ me }: { me: Me | null }) {
       </Routes>
     );
   }
-  const mayChange = me === null || me.role === "admin";
+  const rights = { isKnown: me !== null, mayChange: me === null || me.role === "admin" };
   return (
     <Routes>
-      <Route path="/" element={<Dashboard mayChange={mayChange} />} />
-      <Route path="/users" element={<Dashboard mayChange={mayChange} />} />
-      <Route path="/users/new" element={<Dashboard mayChange={mayChange} form="new" />} />
-      <Route path="/users/:id" element={<Dashboard mayChange={mayChange} form="edit" />} />
+      <Route path="/" element={<Dashboard {...rights} />} />
+      <Route path="/users" element={<Dashboard {...rights} />} />
+      <Route path="/users/new" element={<Dashboard {...rights} form="new" />} />
+      <Route path="/users/:id" element={<Dashboard {...rights} form="edit" />} />
       {me !== null && accountRoutes(me)}
       <Route path="*" element={<NotFound />} />
     </Routes>

@@ -1,11 +1,14 @@
 import { Link, useNavigate, useParams } from "react-router";
 import { Dialog } from "@/components/Dialog";
 import { Message } from "@/components/Message";
+import { useUsers } from "@/features/users/api/listUsers";
 import { CreateUser } from "@/features/users/components/CreateUser";
 import { EditUser } from "@/features/users/components/EditUser";
 import { UserList } from "@/features/users/components/UserList";
 
 interface DashboardProps {
+  /** Whether somebody is signed in, so that nobody will have to. */
+  isKnown: boolean;
   mayChange: boolean;
   form?: "new" | "edit";
 }
@@ -32,10 +35,13 @@ function Refused({ onClose }: { onClose: () => void }) {
 }
 
 /** The list; `form` opens a form on top of it, so that every state has an address. */
-export function Dashboard({ mayChange, form }: DashboardProps) {
+export function Dashboard({ isKnown, mayChange, form }: DashboardProps) {
   const navigate = useNavigate();
   const id = Number(useParams().id);
   const close = () => void navigate("/");
+  // The list's answer shows whether the service asks who is there: a form before it might go while somebody types.
+  const { isPending } = useUsers(null);
+  const opened = isKnown || !isPending ? form : undefined;
   return (
     <>
       <div className="page__head">
@@ -46,8 +52,8 @@ export function Dashboard({ mayChange, form }: DashboardProps) {
         {mayChange && <NewUser />}
       </div>
       <UserList mayChange={mayChange} />
-      {form === "new" && (mayChange ? <CreateUser onClose={close} /> : <Refused onClose={close} />)}
-      {form === "edit" && (
+      {opened === "new" && (mayChange ? <CreateUser onClose={close} /> : <Refused onClose={close} />)}
+      {opened === "edit" && (
         <EditUser key={id} id={id} mayChange={mayChange} mayChangeStatus={mayChange} onClose={close} />
       )}
     </>

@@ -38,6 +38,14 @@ describe("signing in", () => {
     expect(refreshes()).toBe(0);
   });
 
+  it("shows no form that would go while somebody types, before it is known whether the service asks", async () => {
+    accounts.required = true;
+    service.network.use(http.get("*/api/users", () => delay("infinite")));
+    open("/users/new");
+    expect(await screen.findByRole("progressbar", { name: "Loading users" })).toBeVisible();
+    expect(screen.queryByRole("dialog")).not.toBeInTheDocument();
+  });
+
   it("puts the focus to the beginning of the content", async () => {
     accounts.required = true;
     accounts.join("Ada Lovelace", "admin");
@@ -132,6 +140,7 @@ describe("creating an account", () => {
     const field = screen.getByLabelText("Password");
     await waitFor(() => expect(field).toHaveAccessibleDescription("The password must have 12 to 200 characters."));
     expect(field).toBeInvalid();
+    expect(field).toHaveFocus();
   });
 
   it("takes the address that was typed along, there and back", async () => {

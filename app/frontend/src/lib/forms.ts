@@ -1,4 +1,4 @@
-import { useState, type FormEvent } from "react";
+import { useEffect, useRef, useState, type FormEvent } from "react";
 import { ApiError, type FieldError } from "./api";
 
 export type Messages<Fields> = Partial<Record<keyof Fields, string>>;
@@ -21,6 +21,11 @@ export function messagesFrom<Fields extends object>(errors: readonly FieldError[
   return messages;
 }
 
+/** What is wrong with a field is read out when it gets the focus. */
+function focusFirstInvalid(form: HTMLFormElement | null) {
+  form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+}
+
 /** The state of a form: its fields, a message for each that is wrong, and one for the whole. */
 export function useForm<Fields extends object>({ initial, validate, error, onSubmit }: FormOptions<Fields>) {
   const [fields, setFields] = useState(initial);
@@ -31,6 +36,11 @@ export function useForm<Fields extends object>({ initial, validate, error, onSub
   const messages: Messages<Fields> = tried ? { ...served, ...validate(fields) } : {};
   const general = error !== null && sent === fields && Object.keys(served).length === 0 ? error.message : null;
 
+  const element = useRef<HTMLFormElement | null>(null);
+  useEffect(() => {
+    if (error !== null) focusFirstInvalid(element.current);
+  }, [error]);
+
   function set<Name extends keyof Fields>(name: Name, value: Fields[Name]) {
     setFields((before) => ({ ...before, [name]: value }));
   }
@@ -38,10 +48,10 @@ export function useForm<Fields extends object>({ initial, validate, error, onSub
   function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const form = event.currentTarget;
+    element.current = form;
     setTried(true);
     if (Object.keys(validate(fields)).length > 0) {
-      // Once the complaints are shown: to the first field that has one.
-      requestAnimationFrame(() => form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+      requestAnimationFrame(() => focusFirstInvalid(form)); // once the complaints are shown
       return;
     }
     setSent(fields);
