@@ -7,6 +7,7 @@ import os
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,20 @@ def call(method: str, path: str, body: dict[str, str] | None = None) -> Answer:
     return Answer(answer.status, headers, json.loads(text) if "json" in headers.get("content-type", "") else text)
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, once for all tests."""
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Chromium, as long as it is wanted."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, once for all tests."""
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -15,13 +15,16 @@ FRONTEND = Path(__file__).parents[2] / "frontend"
 
 
 class Page:
-    """nginx, with everything it writes below `folder`."""
+    """nginx, with everything it writes below `folder`. `bundle`: the page itself, where one is needed."""
 
-    def __init__(self, folder: Path, backend_port: int) -> None:
+    def __init__(self, folder: Path, backend_port: int, bundle: Path | None = None) -> None:
         self.port = free_port()
         html = folder / "html"
-        html.mkdir()
-        (html / "index.html").write_text("<!doctype html><title>page</title>")
+        if bundle is None:
+            html.mkdir()
+            (html / "index.html").write_text("<!doctype html><title>page</title>")
+        else:
+            shutil.copytree(bundle, html)
         # As in its container it is not root; the folder is given to whom it runs as.
         run_as: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if run_as:

@@ -71,3 +71,14 @@ def test_a_logout_takes_the_cookies_away(api: Any) -> None:
     assert gone.status == 204
     assert all("max-age=0" in rest.lower() for rest in cookies_of(gone).values()) and len(cookies_of(gone)) == 3
     assert api("GET", "/api/auth/me", Cookie=values(answer)).status == 401
+
+
+def test_a_refused_refresh_takes_the_cookies_away_so_that_the_browser_is_not_refused_for_them(start: Any) -> None:
+    api = start(AUTH_REQUIRED="false").api
+    jar = "access=of-another-service; refresh=of-another-service; csrf=of-another-service"
+    assert api("GET", "/api/users", Cookie=jar).status == 401
+    refused = api("POST", "/api/auth/refresh", {}, Cookie=jar)
+    assert (refused.status, refused.json["code"]) == (401, "bad_token")
+    gone = cookies_of(refused)
+    assert set(gone) == {"access", "refresh", "csrf"} and all("max-age=0" in rest.lower() for rest in gone.values())
+    assert api("GET", "/api/users").status == 200

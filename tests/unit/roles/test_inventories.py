@@ -15,6 +15,11 @@ from .readme import ROOT
 
 Environments = Callable[[str], Environment]
 NAMES = ("development", "production", "sandbox", "staging")
+SECRETS = {
+    "settings_database_password": "DATABASE_PASSWORD",
+    "settings_redis_password": "REDIS_PASSWORD",
+    "settings_auth_keys": "AUTH_KEYS",
+}
 
 
 def limits(environment: Environment, name: str) -> tuple[str, str]:
@@ -122,6 +127,21 @@ def test_what_the_network_says_of_clients_is_believed(environment: Environments,
     assert told["TRUSTED_PROXIES"] == environment("production").fields("aws.vpc/main")["cidr"]
 
 
+@pytest.mark.parametrize("name", ["development", "staging", "production"])
+def test_people_sign_in_over_https_where_others_come_in_too(environment: Environments, name: str) -> None:
+    found = environment(name)
+    told = found.fields(f"kube.ConfigMap/{name}/app-config")["data"]
+    assert (told["AUTH_REQUIRED"], told["AUTH_COOKIE_SECURE"]) == ("true", "true")
+    assert f"kube.Secret/{name}/auth-keys" in found.addresses
+    (port,) = found.fields(f"kube.Service/{name}/frontend")["spec"]["ports"]
+    assert (port["port"], found.variables["stack_url"]) == (443, "https://www.{{ dns_domain }}")
+
+
+def test_nobody_signs_in_to_the_sandbox_but_could_over_plain_http(environment: Environments) -> None:
+    told = environment("sandbox").fields("kube.ConfigMap/sandbox/app-config")["data"]
+    assert (told["AUTH_REQUIRED"], told["AUTH_COOKIE_SECURE"]) == ("false", "false")
+
+
 def test_the_sandbox_is_reached_on_its_port_and_runs_its_own_images(environment: Environments) -> None:
     found = environment("sandbox")
     (port,) = found.fields("kube.Service/sandbox/frontend")["spec"]["ports"]
@@ -171,29 +191,36 @@ def test_an_inventory_holds_no_secret(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "missing"),
     [
-        ("development", ["settings_database_password", "settings_redis_password"]),
-        ("staging", ["settings_database_password", "settings_redis_password"]),
-        ("production", ["settings_redis_password"]),
+        ("development", ["settings_database_password", "settings_redis_password", "settings_auth_keys"]),
+        ("staging", ["settings_database_password", "settings_redis_password", "settings_auth_keys"]),
+        ("production", ["settings_redis_password", "settings_auth_keys"]),
     ],
 )
 def test_a_real_run_without_its_passwords_stops_before_anything(
     monkeypatch: pytest.MonkeyPatch, name: str, missing: list[str]
 ) -> None:
-    for variable in ("DATABASE_PASSWORD", "REDIS_PASSWORD"):
+    for variable in SECRETS.values():
         monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(InvalidDescription) as stopped:
-        render(name, check=False)
-    (problem,) = stopped.value.problems  # the first one that is missing in the template
-    assert f"{missing[0]} is not given" in problem
+    for secret in missing:
+        with pytest.raises(InvalidDescription) as stopped:
+            render(name, check=False)
+        (problem,) = stopped.value.problems  # the first one that is missing in the template
+        assert f"{secret} is not given" in problem
+        monkeypatch.setenv(SECRETS[secret], "not-used")
+    render(name, check=False)
 
 
 def test_passwords_from_the_environment_reach_only_the_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_PASSWORD", "from-the-environment-1")
     monkeypatch.setenv("REDIS_PASSWORD", "from-the-environment-2")
+    keys = '[{"kid": "1", "key": "from-the-environment-3"}]'
+    monkeypatch.setenv("AUTH_KEYS", keys)
     found = render("staging", check=False)
     holders = {raw.address for raw in found.rendering.raws if "from-the-environment" in str(raw.fields)}
-    assert holders == {"kube.Secret/staging/database-credentials", "kube.Secret/staging/redis-credentials"}
-    assert found.rendering.secrets == {"from-the-environment-1", "from-the-environment-2"}
+    names = ("database-credentials", "redis-credentials", "auth-keys")
+    assert holders == {f"kube.Secret/staging/{secret}" for secret in names}
+    assert found.fields("kube.Secret/staging/auth-keys")["stringData"] == {"AUTH_KEYS": keys}
+    assert found.rendering.secrets == {"from-the-environment-1", "from-the-environment-2", keys}
 
 
 def test_other_settings_make_other_pods_of_the_backend_and_of_nobody_else(environment: Environments) -> None:

@@ -152,6 +152,26 @@ def test_only_listed_blocks_reach_the_page_where_there_are_any() -> None:
     assert policy["ingress"][0]["from"] == [{"ipBlock": {"cidr": "192.0.2.0/24"}}]
 
 
+def test_with_a_certificate_the_load_balancer_speaks_https_and_nothing_else() -> None:
+    arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    given = {"service.beta.kubernetes.io/aws-load-balancer-type": "external"}
+    service = describe("frontend", frontend_certificate=arn, frontend_service_annotations=given)[
+        "kube.Service/shop/frontend"
+    ]
+    assert service["spec"]["ports"] == [{"name": "https", "port": 443, "targetPort": "http"}]
+    assert service["metadata"]["annotations"] == {
+        **given,
+        "service.beta.kubernetes.io/aws-load-balancer-ssl-cert": arn,
+        "service.beta.kubernetes.io/aws-load-balancer-ssl-ports": "https",
+    }
+
+
+def test_without_a_certificate_the_page_is_plain_http_as_it_was() -> None:
+    service = describe("frontend")["kube.Service/shop/frontend"]
+    assert service["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": "http"}]
+    assert not service["metadata"].get("annotations")
+
+
 def test_a_namespace_for_which_nobody_has_rights_binds_nobody() -> None:
     assert not [address for address in describe("namespace") if address.startswith("kube.RoleBinding/")]
 

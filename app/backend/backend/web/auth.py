@@ -15,6 +15,7 @@ from backend.service.users import UserService
 from backend.web.access import ADMINS, PUBLIC, SIGNED_IN, Cookies, Gate, caller
 from backend.web.audit import origin
 from backend.web.compression import SECRET
+from backend.web.failures import answer_to
 from backend.web.json import reply, user_to_json
 from backend.web.operations import Answer, Operation, Parameter
 from backend.web.schema import ID_MAX, Choice, Email, Flag, Kind, Object, Password, Shown, Text, Whole
@@ -87,7 +88,13 @@ def operations(auth: AuthService, users: UserService, gate: Gate, cookies: Cooki
         login = auth.login_of(token)
         if login:  # else it is nobody's, which `refresh` says
             gate.require_csrf(login)
-        return _answer(auth.refresh(token, origin()), cookies)
+        try:
+            return _answer(auth.refresh(token, origin()), cookies)
+        except Unauthorized as refused:
+            # Where nobody has to sign in, a browser would be refused for cookies that it cannot get rid of by itself.
+            answer = answer_to(refused)
+            cookies.clear(answer)
+            return answer
 
     def logout(everywhere: bool) -> HTTPResponse:
         auth.logout(caller(), origin(), everywhere=everywhere)

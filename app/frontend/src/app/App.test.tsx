@@ -90,7 +90,7 @@ describe("creating", () => {
 
   it("names what is missing, goes to the first field, and sends nothing", async () => {
     const person = open("/users/new");
-    await person.type(screen.getByLabelText("E-mail address"), "grace");
+    await person.type(await screen.findByLabelText("E-mail address"), "grace");
     await person.click(screen.getByRole("button", { name: "Create user" }));
     expect(screen.getByLabelText("Name")).toHaveAccessibleDescription("The name is required.");
     expect(screen.getByLabelText("E-mail address")).toHaveAccessibleDescription(/must look like name@example.com/);
@@ -102,7 +102,7 @@ describe("creating", () => {
   it("puts a complaint of the service beside its field until that is changed", async () => {
     service.users = [user(1, "Ada Lovelace")];
     const person = open("/users/new");
-    await person.type(screen.getByLabelText("Name"), "Another Ada");
+    await person.type(await screen.findByLabelText("Name"), "Another Ada");
     await person.type(screen.getByLabelText("E-mail address"), "ada.lovelace@example.com");
     await person.click(screen.getByRole("button", { name: "Create user" }));
     expect(await screen.findByText("This e-mail address belongs to another user.")).toBeVisible();
@@ -114,7 +114,7 @@ describe("creating", () => {
   it("shows an outage above the form and keeps what was typed", async () => {
     service.network.use(http.post("*/api/users", () => new HttpResponse("<html>", { status: 502 })));
     const person = open("/users/new");
-    await person.type(screen.getByLabelText("Name"), "Grace");
+    await person.type(await screen.findByLabelText("Name"), "Grace");
     await person.type(screen.getByLabelText("E-mail address"), "grace@example.com");
     await person.click(screen.getByRole("button", { name: "Create user" }));
     expect(await screen.findByRole("alert")).toHaveTextContent("The service answered with an error (502).");

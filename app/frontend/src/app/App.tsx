@@ -1,11 +1,13 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { useState } from "react";
-import { Link, Route, Routes } from "react-router";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 import { Message } from "@/components/Message";
 import { Notices } from "@/components/Notices";
-import { HealthBadge } from "@/features/health/HealthBadge";
+import { SignIn } from "@/features/session/components/SignIn";
+import { useMe } from "@/features/users/api/getMe";
 import { ApiError } from "@/lib/api";
-import { Dashboard } from "./Dashboard";
+import { useSession, type Session } from "@/lib/session";
+import { Bar } from "./Bar";
+import { Content } from "./Content";
 
 function newClient(): QueryClient {
   return new QueryClient({
@@ -20,47 +22,75 @@ function newClient(): QueryClient {
   });
 }
 
-function NotFound() {
+/** The page's content. After signing in the focus is put to its beginning, as what had it is gone. */
+function Main({ focused, children }: { focused: boolean; children: ReactNode }) {
+  const element = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (focused) element.current?.focus();
+  }, [focused]);
   return (
-    <main className="page">
-      <div className="card">
-        <Message
-          tone="empty"
-          title="There is no such page"
-          action={
-            <Link to="/" className="button button--primary">
-              Go to the users
-            </Link>
-          }
-        />
-      </div>
+    <main ref={element} className="page" tabIndex={-1}>
+      {children}
     </main>
+  );
+}
+
+/** Everything that belongs to one login. */
+function Page({ session, focused }: { session: Session; focused: boolean }) {
+  const { me, isPending, error, retry } = useMe(session.login);
+  if (session.asked) {
+    return (
+      <>
+        <Bar me={null} />
+        <Main focused={false}>
+          <SignIn ended={session.ended} />
+        </Main>
+      </>
+    );
+  }
+  return (
+    <>
+      <Bar me={me} />
+      <Main focused={focused}>
+        {isPending && <div className="card skeleton" role="progressbar" aria-label="Loading" />}
+        {error !== null && me === null && (
+          <div className="card">
+            <Message
+              tone="error"
+              title="The page cannot be shown"
+              action={
+                <button type="button" className="button button--primary" onClick={() => void retry()}>
+                  Try again
+                </button>
+              }
+            >
+              <p>{error.message}</p>
+            </Message>
+          </div>
+        )}
+        {!isPending && (error === null || me !== null) && <Content me={me} />}
+      </Main>
+    </>
+  );
+}
+
+/** All answers that were kept go with the login that they were given to: whoever comes next starts with nothing. */
+function Fresh({ children }: { children: ReactNode }) {
+  const [client] = useState(newClient);
+  return (
+    <QueryClientProvider client={client}>
+      <Notices>{children}</Notices>
+    </QueryClientProvider>
   );
 }
 
 /** The whole application; its router is given from outside. */
 export function App() {
-  const [client] = useState(newClient);
+  const session = useSession();
+  const [first] = useState(session.login);
   return (
-    <QueryClientProvider client={client}>
-      <Notices>
-        <header className="bar">
-          <div className="bar__inner">
-            <Link to="/" className="brand">
-              <img src="/favicon.svg" alt="" width="28" height="28" />
-              capstan
-            </Link>
-            <HealthBadge />
-          </div>
-        </header>
-        <Routes>
-          <Route path="/" element={<Dashboard />} />
-          <Route path="/users" element={<Dashboard />} />
-          <Route path="/users/new" element={<Dashboard form="new" />} />
-          <Route path="/users/:id" element={<Dashboard form="edit" />} />
-          <Route path="*" element={<NotFound />} />
-        </Routes>
-      </Notices>
-    </QueryClientProvider>
+    <Fresh key={session.login}>
+      <Page session={session} focused={session.login !== first} />
+    </Fresh>
   );
 }

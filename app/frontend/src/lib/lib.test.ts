@@ -1,6 +1,7 @@
 import { CanceledError } from "axios";
 import { describe, expect, it } from "vitest";
 import { ApiError, apiErrorFrom } from "./api";
+import { messagesFrom } from "./forms";
 import { ago, moment } from "./time";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");
@@ -33,4 +34,14 @@ describe("errors of requests", () => {
     expect(apiErrorFrom("odd").message).toBe("odd");
     expect(apiErrorFrom("odd")).not.toBeInstanceOf(ApiError);
   });
+});
+
+it("of the service's complaints the first one about each field of the form is kept", () => {
+  const errors = [
+    { field: "name", code: "a", detail: "first" },
+    { field: "name", code: "b", detail: "second" },
+    { field: "id", code: "c", detail: "unknown" },
+    { field: null, code: "d", detail: "none" },
+  ];
+  expect(messagesFrom(errors, { name: "", email: "" })).toEqual({ name: "first" });
 });

@@ -1,7 +1,10 @@
 import { http, HttpResponse } from "msw";
 import { setupServer } from "msw/node";
 import type { User, UserFields } from "@/features/users/types";
-import type { FieldError } from "@/lib/api";
+import { Accounts } from "./accounts";
+import { problem } from "./problem";
+
+export { problem };
 
 export function user(id: number, name: string, status: User["status"] = "active"): User {
   const email = `${name.toLowerCase().replaceAll(" ", ".")}@example.com`;
@@ -21,8 +24,16 @@ class Service {
   cached = new Set<number>();
   health: { status: number; body: object } = { status: 200, body: { status: "UP" } };
 
+  readonly accounts = new Accounts({
+    users: () => this.users,
+    add: (name, email) => this.add(name, email),
+  });
+
   readonly network = setupServer(
+    ...this.accounts.handlers,
     http.get("*/api/users", ({ request }) => {
+      const refused = this.accounts.refuses(request, "auditor", "admin");
+      if (refused !== undefined) return refused;
       const query = new URL(request.url).searchParams;
       const status = query.get("status");
       const before = Number(query.get("cursor") ?? Number.MAX_SAFE_INTEGER);
@@ -33,7 +44,9 @@ class Service {
       const items = found.slice(0, limit);
       return HttpResponse.json({ items, next_cursor: found.length > limit ? String(items.at(-1)?.id) : null });
     }),
-    http.get("*/api/users/:id", ({ params }) => {
+    http.get("*/api/users/:id", ({ params, request }) => {
+      const refused = this.accounts.refuses(request, "auditor", "admin");
+      if (refused !== undefined) return refused;
       const found = this.find(params.id);
       if (found === undefined) return notFound();
       const hit = this.cached.has(found.id);
@@ -41,19 +54,23 @@ class Service {
       return HttpResponse.json(found, { headers: { "X-Cache": hit ? "hit" : "miss" } });
     }),
     http.post<never, UserFields>("*/api/users", async ({ request }) => {
+      const refused = this.accounts.refuses(request, "admin");
+      if (refused !== undefined) return refused;
       const fields = await request.json();
       if (this.users.some((one) => one.email === fields.email)) return taken();
-      const made = { ...user(this.users.length + 1, fields.name), ...fields };
-      this.users.push(made);
-      return HttpResponse.json(made, { status: 201 });
+      return HttpResponse.json(Object.assign(this.add(fields.name, fields.email), fields), { status: 201 });
     }),
     http.put<{ id: string }, UserFields>("*/api/users/:id", async ({ params, request }) => {
+      const refused = this.accounts.refuses(request, "admin");
+      if (refused !== undefined) return refused;
       const found = this.find(params.id);
       if (found === undefined) return notFound();
       Object.assign(found, await request.json());
       return HttpResponse.json(found);
     }),
-    http.delete("*/api/users/:id", ({ params }) => {
+    http.delete("*/api/users/:id", ({ params, request }) => {
+      const refused = this.accounts.refuses(request, "admin");
+      if (refused !== undefined) return refused;
       const found = this.find(params.id);
       if (found === undefined) return notFound();
       this.users = this.users.filter((one) => one !== found);
@@ -66,7 +83,14 @@ class Service {
     this.users = [];
     this.cached.clear();
     this.health = { status: 200, body: { status: "UP" } };
+    this.accounts.reset();
     this.network.resetHandlers();
+  }
+
+  private add(name: string, email: string): User {
+    const made = { ...user(this.users.length + 1, name), email };
+    this.users.push(made);
+    return made;
   }
 
   private find(id: unknown): User | undefined {
@@ -81,12 +105,6 @@ function notFound() {
 function taken() {
   const detail = "This e-mail address belongs to another user.";
   return problem(409, "already_taken", detail, [{ field: "email", code: "already_taken", detail }]);
-}
-
-/** An error answer in the service's shape. */
-export function problem(status: number, code: string, detail: string, errors: FieldError[] = []) {
-  const body = { type: `urn:capstan:problem:${code}`, title: code, status, detail, code, errors };
-  return HttpResponse.json(body, { status, headers: { "Content-Type": "application/problem+json" } });
 }
 
 export const service = new Service();

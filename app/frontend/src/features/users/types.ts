@@ -19,3 +19,11 @@ export interface UserPage {
   items: User[];
   next_cursor: string | null;
 }
+
+export type Role = "user" | "auditor" | "admin";
+
+/** Who is signed in, and as what. */
+export interface Me {
+  user: User;
+  role: Role;
+}

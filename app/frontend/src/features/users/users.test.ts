@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { initials } from "./initials";
-import { messagesFrom, validate } from "./validation";
+import { validate } from "./validation";
 
 describe("validation", () => {
   it("has nothing to say about good fields", () => {
@@ -24,16 +24,6 @@ describe("validation", () => {
 
   it("takes blanks for nothing", () => {
     expect(Object.keys(validate({ name: "  ", email: " ", status: "active" }))).toEqual(["name", "email"]);
-  });
-
-  it("keeps the service's first complaint about each field it knows", () => {
-    const errors = [
-      { field: "name", code: "a", detail: "first" },
-      { field: "name", code: "b", detail: "second" },
-      { field: "id", code: "c", detail: "unknown" },
-      { field: null, code: "d", detail: "none" },
-    ];
-    expect(messagesFrom(errors)).toEqual({ name: "first" });
   });
 });
 

@@ -1,7 +1,5 @@
-import type { FieldError } from "@/lib/api";
+import type { Messages } from "@/lib/forms";
 import type { UserFields } from "./types";
-
-export type FieldMessages = Partial<Record<keyof UserFields, string>>;
 
 const NAME_MAX = 100;
 const EMAIL_MAX = 254;
@@ -9,8 +7,8 @@ const EMAIL_MAX = 254;
 const EMAIL = /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/;
 
 /** What is wrong with each field; empty where nothing is. */
-export function validate(fields: UserFields): FieldMessages {
-  const messages: FieldMessages = {};
+export function validate(fields: UserFields): Messages<UserFields> {
+  const messages: Messages<UserFields> = {};
   const name = fields.name.trim();
   const email = fields.email.trim();
   if (name === "") messages.name = "The name is required.";
@@ -18,14 +16,5 @@ export function validate(fields: UserFields): FieldMessages {
   if (email === "") messages.email = "The e-mail address is required.";
   else if (email.length > EMAIL_MAX) messages.email = `The address must have at most ${EMAIL_MAX} characters.`;
   else if (!EMAIL.test(email)) messages.email = "The e-mail address must look like name@example.com.";
-  return messages;
-}
-
-/** The service's complaints by field; the first one counts. */
-export function messagesFrom(errors: readonly FieldError[]): FieldMessages {
-  const messages: FieldMessages = {};
-  for (const { field, detail } of errors) {
-    if (field === "name" || field === "email" || field === "status") messages[field] ??= detail;
-  }
   return messages;
 }

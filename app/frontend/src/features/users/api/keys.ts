@@ -4,5 +4,6 @@ import type { Status } from "../types";
 export const userKeys = {
   lists: ["users", "list"] as const,
   list: (status: Status | null) => ["users", "list", status] as const,
+  me: ["users", "me"] as const,
   one: (id: number) => ["users", "one", id] as const,
 };

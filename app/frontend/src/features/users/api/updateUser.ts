@@ -11,6 +11,8 @@ export function useUpdateUser(id: number) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (fields: UserFields) => updateUser(id, fields),
-    onSuccess: () => client.invalidateQueries({ queryKey: userKeys.lists }),
+    onSuccess: () =>
+      // It may have been one's own name.
+      Promise.all([userKeys.lists, userKeys.me].map((queryKey) => client.invalidateQueries({ queryKey }))),
   });
 }

@@ -1,3 +1,4 @@
+import { Alert } from "@/components/Alert";
 import { Dialog } from "@/components/Dialog";
 import { useNotify } from "@/components/Notices";
 import { useDeleteUser } from "../api/deleteUser";
@@ -23,11 +24,7 @@ export function DeleteDialog({ user, onClose }: { user: User; onClose: () => voi
         <p>
           The account <strong>{user.email}</strong> will be removed. This cannot be undone.
         </p>
-        {remove.isError && (
-          <p className="alert" role="alert">
-            {remove.error.message}
-          </p>
-        )}
+        <Alert text={remove.error?.message ?? null} />
       </div>
       <footer className="dialog__foot">
         {/* eslint-disable-next-line jsx-a11y/no-autofocus -- Enter should do no harm in a dialog that deletes */}

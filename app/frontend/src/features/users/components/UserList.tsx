@@ -18,7 +18,7 @@ function Skeleton() {
   );
 }
 
-function Nobody({ status }: { status: Status | null }) {
+function Nobody({ status, mayChange }: { status: Status | null; mayChange: boolean }) {
   if (status !== null) {
     return (
       <Message tone="empty" title="Nobody here">
@@ -33,9 +33,11 @@ function Nobody({ status }: { status: Status | null }) {
       tone="empty"
       title="No users yet"
       action={
-        <Link to="/users/new" className="button button--primary">
-          Create the first user
-        </Link>
+        mayChange && (
+          <Link to="/users/new" className="button button--primary">
+            Create the first user
+          </Link>
+        )
       }
     >
       <p>Users appear here as soon as they are created.</p>
@@ -43,8 +45,8 @@ function Nobody({ status }: { status: Status | null }) {
   );
 }
 
-/** The list with its filter, and every state that it can be in. */
-export function UserList() {
+/** The list with its filter, and every state that it can be in; whoever may only read gets nothing that changes. */
+export function UserList({ mayChange }: { mayChange: boolean }) {
   const [status, setStatus] = useState<Status | null>(null);
   const [deleting, setDeleting] = useState<User | null>(null);
   const list = useUsers(status);
@@ -75,9 +77,9 @@ export function UserList() {
             <p>{list.error.message}</p>
           </Message>
         )}
-        {users?.length === 0 && !list.isError && <Nobody status={status} />}
+        {users?.length === 0 && !list.isError && <Nobody status={status} mayChange={mayChange} />}
         {users !== undefined && users.length > 0 && !list.isError && (
-          <UserTable key={list.dataUpdatedAt} users={users} onDelete={setDeleting} />
+          <UserTable key={list.dataUpdatedAt} users={users} mayChange={mayChange} onDelete={setDeleting} />
         )}
       </div>
       {list.hasNextPage && (

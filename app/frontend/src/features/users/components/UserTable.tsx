@@ -7,6 +7,8 @@ import { StatusBadge } from "./StatusBadge";
 
 interface UserTableProps {
   users: readonly User[];
+  /** Without it there is no column of actions. */
+  mayChange: boolean;
   onDelete: (user: User) => void;
 }
 
@@ -18,8 +20,26 @@ function When({ iso, now }: { iso: string; now: number }) {
   );
 }
 
+function Actions({ user, onDelete }: { user: User; onDelete: (user: User) => void }) {
+  return (
+    <td className="users__actions">
+      <Link to={`/users/${user.id}`} className="button button--quiet" aria-label={`Edit ${user.name}`}>
+        Edit
+      </Link>
+      <button
+        type="button"
+        className="button button--quiet button--danger"
+        aria-label={`Delete ${user.name}`}
+        onClick={() => onDelete(user)}
+      >
+        Delete
+      </button>
+    </td>
+  );
+}
+
 /** The users, one a row; on small screens each row is a card. */
-export function UserTable({ users, onDelete }: UserTableProps) {
+export function UserTable({ users, mayChange, onDelete }: UserTableProps) {
   const [now] = useState(() => Date.now());
   return (
     <table className="users">
@@ -30,9 +50,11 @@ export function UserTable({ users, onDelete }: UserTableProps) {
           <th scope="col">Status</th>
           <th scope="col">Created</th>
           <th scope="col">Updated</th>
-          <th scope="col">
-            <span className="hidden">Actions</span>
-          </th>
+          {mayChange && (
+            <th scope="col">
+              <span className="hidden">Actions</span>
+            </th>
+          )}
         </tr>
       </thead>
       <tbody>
@@ -58,19 +80,7 @@ export function UserTable({ users, onDelete }: UserTableProps) {
             <td data-label="Updated" className="users__time">
               <When iso={user.updated_at} now={Math.max(now, Date.parse(user.updated_at))} />
             </td>
-            <td className="users__actions">
-              <Link to={`/users/${user.id}`} className="button button--quiet" aria-label={`Edit ${user.name}`}>
-                Edit
-              </Link>
-              <button
-                type="button"
-                className="button button--quiet button--danger"
-                aria-label={`Delete ${user.name}`}
-                onClick={() => onDelete(user)}
-              >
-                Delete
-              </button>
-            </td>
+            {mayChange && <Actions user={user} onDelete={onDelete} />}
           </tr>
         ))}
       </tbody>
