@@ -115,7 +115,8 @@ def build_all(paths: Paths, console: Console, parts: Sequence[Part] = PARTS) -> 
         yield part, folder
     if compiled:
         # 3 GB that nothing reads again: the next version brings other sources.
-        shutil.rmtree(paths.cache / "go", ignore_errors=True)
+        with console.step("clear the compiler's caches"):
+            shutil.rmtree(paths.cache / "go", ignore_errors=True)
 
 
 def _remove_partial(folder: Path) -> None:
