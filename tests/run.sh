@@ -18,10 +18,13 @@ engine() {
 service() {
   tests --timeout=900 app/backend/tests
 }
-page_and_aws() {
+page() {
   # Not `npm ci`: the group "service" builds the page, too, and build.sh lets only one of them install packages.
   tests/lint.sh && app/frontend/build.sh > /dev/null && app/frontend/node.sh run check \
-    && tests -m "not cluster and $not_here" --timeout=900 tests/integration
+    && tests -m "not cluster and $not_here" --timeout=900 tests/integration --ignore=tests/integration/aws
+}
+kinds() {
+  tests --timeout=900 tests/integration/aws
 }
 pods() {
   tests -m "cluster and $not_here" --timeout=900 tests/integration
@@ -37,7 +40,7 @@ far() { # GROUP: how much of what it runs is done
   if runs "$1"; then echo "$1 $(grep -aoE '[0-9]+%' "$logs/$1" | tail -n1)"; else echo "$1 ended"; fi
 }
 
-groups=(engine service page_and_aws pods whole_runs)
+groups=(engine service page kinds pods whole_runs)
 failed=()
 declare -A pids
 for group in "${groups[@]}"; do
