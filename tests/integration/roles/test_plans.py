@@ -18,10 +18,10 @@ SUMMARY = re.compile(r"Plan: (\d+) to create, 0 to update, 0 to replace, 0 to de
 @pytest.mark.parametrize(
     ("inventory", "first", "last", "created"),
     [
-        ("production", "aws.vpc/main", "kube.Deployment/production/backend", 61),
+        ("production", "aws.vpc/main", "kube.Deployment/production/backend", 62),
         ("sandbox", "aws.vpc/main", "kube.Deployment/sandbox/backend", 61),
-        ("staging", "kube.Namespace/staging", "kube.Deployment/staging/backend", 35),
-        ("development", "kube.Namespace/development", "kube.Deployment/development/backend", 35),
+        ("staging", "kube.Namespace/staging", "kube.Deployment/staging/backend", 36),
+        ("development", "kube.Namespace/development", "kube.Deployment/development/backend", 36),
     ],
 )
 def test_a_plan_is_complete_where_nothing_exists(
@@ -41,7 +41,8 @@ def test_development_plans_on_productions_platform_not_there_yet_and_there(playb
     assert "the shared platform production-platform has no aws.ecr_repository/backend (yet)" in before.text
     assert "image: (known after apply)" in before.text
 
-    playbook.variables["REDIS_PASSWORD"] = "production's own"  # the whole description is checked, also of a part
+    # The whole description is checked, also of a part.
+    playbook.variables |= {"REDIS_PASSWORD": "production's own", "AUTH_KEYS": "production's own"}
     made = playbook.site("production", "--tags", "network,identity,cluster,registry")
     assert made.code == 0, made.text
 
