@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import psycopg2
 import pytest
 
+from app.backend.tests.auth_help import join, log_in
+
 ADA = {"name": "Ada Lovelace", "email": "ada@example.com"}
+MIB = 2**20
 
 
 @pytest.fixture
@@ -218,3 +222,23 @@ def test_migrations_run_as_a_module(launch: Any) -> None:
     status, output, errors = launch("migrate", module="backend.migrations").ended()
     assert (status, errors) == (0, "")
     assert json.loads(output.splitlines()[-1])["message"] == "schema is up to date"
+
+
+def test_logins_at_once_on_all_threads_take_the_memory_of_those_few_that_are_checked(launch: Any, until: Any) -> None:
+    process = launch(AUTH_REQUIRED="true", output=subprocess.DEVNULL)
+    until(process.ready)
+    people = [join(process.api, f"Ada{number}") for number in range(8)]
+    before = process.metric("process.resident.memory")
+    statuses = []
+
+    def log_in_often(email: str) -> None:
+        for _ in range(5):
+            statuses.append(log_in(process.api, email).status)
+
+    threads = [threading.Thread(target=log_in_often, args=[person.email]) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) <= {200, 503} and statuses.count(200) > 8
+    assert process.metric("process.resident.memory") - before < 70 * MIB, "19 MiB for each of two, not of eight"
