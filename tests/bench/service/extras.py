@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import cycle
 
 from tests.bench.ground import BenchError
 
@@ -70,9 +71,10 @@ def soak(bench: Bench, minutes: float) -> str:
 def crowd(bench: Bench, connections: int) -> str:
     """Many connections that are held open while some of them work. Raises BenchError where one of them was lost."""
     world = bench.world
-    question = (
-        f"GET /api/users/{world.callers[0].id} HTTP/1.1\r\nHost: bench\r\n"
-        f"Authorization: Bearer {world.token(world.callers[0])}\r\n\r\n"
+    # Each in the name of another caller: one alone would soon meet the limit of requests.
+    questions = (
+        f"GET /api/users/{caller.id} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {world.token(caller)}\r\n\r\n"
+        for caller in cycle(world.callers)
     )
     with bench.warm(OURS) as service, ExitStack() as ends:
         before_mib = service.memory_mib()
@@ -80,7 +82,7 @@ def crowd(bench: Bench, connections: int) -> str:
         try:
             for _ in range(connections - WORKING):
                 held.append(ends.enter_context(socket.create_connection(("127.0.0.1", service.port), HELD_TIMEOUT_S)))
-            statuses = statuses_of(held, question.encode())
+            statuses = statuses_of(held, map(str.encode, questions))
         except (OSError, http.client.HTTPException) as error:
             raise BenchError(f"After {len(held)} connections, one was not answered: {error!r}") from error
         if statuses != {200}:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import http.client
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
-def statuses_of(connections: Sequence[socket.socket], question: bytes) -> set[int]:
-    """Asks on all of them at once, so that the first is not idle for long when the last has its answer."""
-    for connection in connections:
+def statuses_of(connections: Sequence[socket.socket], questions: Iterable[bytes]) -> set[int]:
+    """Asks on all of them at once, each its own question, so that the first is not idle for long when the last has its
+    answer."""
+    for connection, question in zip(connections, questions, strict=False):
         connection.sendall(question)
     found = set()
     for connection in connections:

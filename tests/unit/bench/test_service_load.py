@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -104,10 +105,10 @@ def test_connections_that_were_answered_are_open_until_the_other_side_closes_som
     with ExitStack() as ends:
         address = ("127.0.0.1", server.server_port)
         held = [ends.enter_context(socket.create_connection(address, 10)) for _ in range(5)]
-        assert statuses_of(held, QUESTION) == {200}
+        assert statuses_of(held, repeat(QUESTION)) == {200}
         assert closed_among(held) == 0
         last = QUESTION.replace(b"bench\r\n", b"bench\r\nConnection: close\r\n")
-        assert statuses_of(held[:2], last) == {200}
+        assert statuses_of(held[:2], repeat(last)) == {200}
         for connection in held[:2]:
             select.select([connection], [], [], 10)
         assert closed_among(held) == 2
@@ -116,4 +117,4 @@ def test_connections_that_were_answered_are_open_until_the_other_side_closes_som
 def test_each_status_that_a_connection_was_answered_is_told(server: Notes) -> None:
     server.status = 429
     with socket.create_connection(("127.0.0.1", server.server_port), 10) as connection:
-        assert statuses_of([connection], QUESTION) == {429}
+        assert statuses_of([connection], [QUESTION]) == {429}
