@@ -26,7 +26,7 @@ function focusFirstInvalid(form: HTMLFormElement | null) {
   form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
 }
 
-/** The state of a form: its fields, a message for each that is wrong, and one for the whole. */
+/** The state of a form: its fields, what ties inputs to them, and a message for the whole. */
 export function useForm<Fields extends object>({ initial, validate, error, onSubmit }: FormOptions<Fields>) {
   const [fields, setFields] = useState(initial);
   const [tried, setTried] = useState(false);
@@ -41,8 +41,13 @@ export function useForm<Fields extends object>({ initial, validate, error, onSub
     if (error !== null) focusFirstInvalid(element.current);
   }, [error]);
 
-  function set<Name extends keyof Fields>(name: Name, value: Fields[Name]) {
-    setFields((before) => ({ ...before, [name]: value }));
+  /** What ties an input to a field. */
+  function bind<Name extends keyof Fields>(name: Name) {
+    return {
+      value: fields[name],
+      message: messages[name],
+      onChange: (value: Fields[Name]) => setFields((before) => ({ ...before, [name]: value })),
+    };
   }
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -58,5 +63,5 @@ export function useForm<Fields extends object>({ initial, validate, error, onSub
     onSubmit(fields);
   }
 
-  return { fields, messages, general, set, submit };
+  return { fields, general, bind, submit };
 }

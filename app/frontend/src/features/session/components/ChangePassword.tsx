@@ -23,7 +23,7 @@ function validate(fields: PasswordChange): Messages<PasswordChange> {
 export function ChangePassword({ email, onClose }: ChangePasswordProps) {
   const change = useChangePassword();
   const notify = useNotify();
-  const { fields, messages, general, set, submit } = useForm<PasswordChange>({
+  const { general, bind, submit } = useForm<PasswordChange>({
     initial: { current: "", new: "" },
     validate,
     error: change.error,
@@ -45,19 +45,15 @@ export function ChangePassword({ email, onClose }: ChangePasswordProps) {
             label="Current password"
             type="password"
             autoComplete="current-password"
-            value={fields.current}
-            message={messages.current}
             focused
-            onChange={(value) => set("current", value)}
+            {...bind("current")}
           />
           <TextField
             label="New password"
             type="password"
             autoComplete="new-password"
-            value={fields.new}
-            message={messages.new}
             hint="At least 12 characters. Everywhere else you are signed out."
-            onChange={(value) => set("new", value)}
+            {...bind("new")}
           />
         </div>
         <footer className="dialog__foot">

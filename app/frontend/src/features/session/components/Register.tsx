@@ -21,7 +21,7 @@ function validate({ name, email, password }: Registration): Messages<Registratio
 /** The form for a new account. */
 export function Register({ email, onSignIn }: RegisterProps) {
   const register = useRegister();
-  const { fields, messages, general, set, submit } = useForm<Registration>({
+  const { fields, general, bind, submit } = useForm<Registration>({
     initial: { name: "", email, password: "" },
     validate,
     error: register.error,
@@ -35,31 +35,14 @@ export function Register({ email, onSignIn }: RegisterProps) {
         <p className="gate__lead">You are signed in with it at once.</p>
       </div>
       <Alert text={general} />
-      <TextField
-        label="Name"
-        type="text"
-        autoComplete="name"
-        value={fields.name}
-        message={messages.name}
-        focused
-        onChange={(value) => set("name", value)}
-      />
-      <TextField
-        label="E-mail address"
-        type="email"
-        autoComplete="username"
-        value={fields.email}
-        message={messages.email}
-        onChange={(value) => set("email", value)}
-      />
+      <TextField label="Name" type="text" autoComplete="name" focused {...bind("name")} />
+      <TextField label="E-mail address" type="email" autoComplete="username" {...bind("email")} />
       <TextField
         label="Password"
         type="password"
         autoComplete="new-password"
-        value={fields.password}
-        message={messages.password}
         hint="At least 12 characters."
-        onChange={(value) => set("password", value)}
+        {...bind("password")}
       />
       <button type="submit" className="button button--primary" disabled={register.isPending}>
         {register.isPending ? "Creating…" : "Create account"}

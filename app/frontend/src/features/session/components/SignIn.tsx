@@ -21,7 +21,7 @@ function validate({ email, password }: Credentials): Messages<Credentials> {
 
 function SignInForm({ lead, email, onRegister }: SignInFormProps) {
   const signIn = useSignIn();
-  const { fields, messages, general, set, submit } = useForm<Credentials>({
+  const { fields, general, bind, submit } = useForm<Credentials>({
     initial: { email, password: "" },
     validate,
     error: signIn.error,
@@ -34,23 +34,8 @@ function SignInForm({ lead, email, onRegister }: SignInFormProps) {
         <p className="gate__lead">{lead}</p>
       </div>
       <Alert text={general} />
-      <TextField
-        label="E-mail address"
-        type="email"
-        autoComplete="username"
-        value={fields.email}
-        message={messages.email}
-        focused
-        onChange={(value) => set("email", value)}
-      />
-      <TextField
-        label="Password"
-        type="password"
-        autoComplete="current-password"
-        value={fields.password}
-        message={messages.password}
-        onChange={(value) => set("password", value)}
-      />
+      <TextField label="E-mail address" type="email" autoComplete="username" focused {...bind("email")} />
+      <TextField label="Password" type="password" autoComplete="current-password" {...bind("password")} />
       <button type="submit" className="button button--primary" disabled={signIn.isPending}>
         {signIn.isPending ? "Signing in…" : "Sign in"}
       </button>

@@ -43,7 +43,7 @@ function StatusChoice({ value, message, onChange }: StatusChoiceProps) {
 
 /** Name, address and status, for a new user or a stored one; `error` is the last answer of the service. */
 export function UserForm({ initial = EMPTY, error, withStatus = true, onSubmit, ...rest }: UserFormProps) {
-  const { fields, messages, general, set, submit } = useForm({
+  const { general, bind, submit } = useForm({
     initial,
     validate,
     error,
@@ -53,26 +53,9 @@ export function UserForm({ initial = EMPTY, error, withStatus = true, onSubmit, 
     <form className="form" noValidate onSubmit={submit}>
       <div className="dialog__body">
         <Alert text={general} />
-        <TextField
-          label="Name"
-          type="text"
-          autoComplete="off"
-          value={fields.name}
-          message={messages.name}
-          focused
-          onChange={(value) => set("name", value)}
-        />
-        <TextField
-          label="E-mail address"
-          type="email"
-          autoComplete="off"
-          value={fields.email}
-          message={messages.email}
-          onChange={(value) => set("email", value)}
-        />
-        {withStatus && (
-          <StatusChoice value={fields.status} message={messages.status} onChange={(status) => set("status", status)} />
-        )}
+        <TextField label="Name" type="text" autoComplete="off" focused {...bind("name")} />
+        <TextField label="E-mail address" type="email" autoComplete="off" {...bind("email")} />
+        {withStatus && <StatusChoice {...bind("status")} />}
         {rest.note}
       </div>
       <footer className="dialog__foot">
