@@ -111,9 +111,8 @@ class Sealed:
         prefix = self.prefix
         if not prefix:
             return text
-        nonce = os.urandom(_NONCE_BYTES)
-        content: bytes = self._ciphers[prefix[1:-1]].encrypt(nonce, text.encode(), _place(column, user_id))
-        return prefix + base64.b64encode(nonce + content).decode()
+        content = _encrypted(self._ciphers[prefix[1:-1]], text.encode(), _place(column, user_id))
+        return prefix + base64.b64encode(content).decode()
 
     def open(self, column: str, user_id: int, stored: str) -> str:
         """The text of a stored value. Raises CannotOpen."""
@@ -124,8 +123,7 @@ class Sealed:
         if cipher is None:
             raise CannotOpen(f"the {column} of user {user_id} is sealed with the key {kid}, which is not in PII_KEYS")
         try:
-            content = base64.b64decode(encoded)
-            opened: bytes = cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], _place(column, user_id))
+            opened = _decrypted(cipher, base64.b64decode(encoded), _place(column, user_id))
         except (ValueError, self._invalid):
             raise CannotOpen(f"the {column} of user {user_id} was not sealed for this place") from None
         return opened.decode()
@@ -135,9 +133,7 @@ class Sealed:
         prefix = self.prefix
         if not prefix:
             return body
-        nonce = os.urandom(_NONCE_BYTES)
-        content: bytes = self._copy_cipher(prefix[1:-1], user_id).encrypt(nonce, body, None)
-        return prefix.encode() + nonce + content
+        return prefix.encode() + _encrypted(self._copy_cipher(prefix[1:-1], user_id), body)
 
     def open_copy(self, user_id: int, stored: bytes) -> bytes:
         """The body of a copy. Raises CannotOpen."""
@@ -145,11 +141,9 @@ class Sealed:
             return stored
         kid, _, content = stored[1:].partition(b":")
         try:
-            cipher = self._copy_cipher(kid.decode(), user_id)
-            opened: bytes = cipher.decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], None)
+            return _decrypted(self._copy_cipher(kid.decode(), user_id), content)
         except (KeyError, ValueError, self._invalid):
             raise CannotOpen(f"the copy of user {user_id} was not sealed for this place with a key of ours") from None
-        return opened
 
     def _copy_cipher(self, kid: str, user_id: int) -> Any:
         """Of one user's copies. Raises KeyError for a key that is not among ours."""
@@ -179,3 +173,14 @@ def sealer_of(keys: Sequence[Key]) -> Sealer:
 
 def _place(column: str, user_id: int) -> bytes:
     return f"users.{column}.{user_id}".encode()
+
+
+def _encrypted(cipher: Any, content: bytes, place: bytes | None = None) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    sealed: bytes = cipher.encrypt(nonce, content, place)
+    return nonce + sealed
+
+
+def _decrypted(cipher: Any, sealed: bytes, place: bytes | None = None) -> bytes:
+    content: bytes = cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place)
+    return content

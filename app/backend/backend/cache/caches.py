@@ -49,8 +49,8 @@ class Caches:
 
     def missed(self) -> None:
         """Such writes may have been missed: what is in memory may be old."""
-        for hearer in self._invalidations.hearers.values() if self._invalidations else ():
-            hearer.memory.clear()
+        if self._invalidations is not None:
+            self._invalidations.missed()
 
     def pay(self) -> None:
         """Tells Redis of the writes that it could not be told of, where that is possible by now."""

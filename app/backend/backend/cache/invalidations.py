@@ -90,6 +90,11 @@ class Invalidations:
             del self._waiting[number]
         return True
 
+    def missed(self) -> None:
+        """Writes may not have been heard of: all that is in memory may be old."""
+        for hearer in self.hearers.values():
+            hearer.memory.clear()
+
     # -- in the thread
 
     def _listen(self) -> None:
@@ -109,8 +114,7 @@ class Invalidations:
         """Until the connection breaks. Raises RedisError."""
         connection.send(command(_CHANNEL, b"SSUBSCRIBE", _CHANNEL, self._own).packed)
         accepted(*connection.receive(1))
-        for hearer in self.hearers.values():
-            hearer.memory.clear()
+        self.missed()
         asked_at, is_asked, due = NEVER, False, NEVER
         while not self._stop.is_set():
             now = self._clock()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from time import perf_counter
+from typing import ParamSpec, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from backend.errors import Busy
 from backend.observability.tracing import traced
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # OWASP Password Storage Cheat Sheet, argon2id: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
@@ -38,31 +41,26 @@ class Passwords:
     @traced("Passwords.hash")
     def hash(self, password: str) -> str:
         """The text to store, in PHC's string format."""
-        with self._turn():
-            return self._threads.submit(self._hasher.hash, password).result()
+        return self._in_turn(self._hasher.hash, password)
 
     @traced("Passwords.verify")
     def verify(self, stored: str | None, password: str) -> bool:
         """Whether it is the password that `stored` was made of. With None it takes as long, and is not."""
-        with self._turn():
-            try:
-                return self._threads.submit(self._hasher.verify, stored or self._nobodys, password).result() and (
-                    stored is not None
-                )
-            except (VerificationError, InvalidHashError):
-                return False
+        try:
+            return self._in_turn(self._hasher.verify, stored or self._nobodys, password) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
 
     def is_outdated(self, stored: str) -> bool:
         """Whether it was made with other figures than those of today."""
         return self._hasher.check_needs_rehash(stored)
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _in_turn(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         began = perf_counter()
         if not self._turns.acquire(timeout=WAIT_S):
             raise Busy("too many passwords are being checked")
         try:
-            yield
+            return self._threads.submit(work, *args, **kwargs).result()
         finally:
             self._turns.release()
             self._hashed(perf_counter() - began)
