@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Response, Route, expect
 
 from app.backend.tests import page as nginx
 from app.backend.tests.auth_help import PASSWORD
@@ -136,6 +136,11 @@ def calls_of(page: Page, path: str) -> list[str]:
     return calls
 
 
+def answered(path: str, status: int) -> Callable[[Response], bool]:
+    """Whether an answer is that one to that address."""
+    return lambda response: response.url.endswith(path) and response.status == status
+
+
 def test_a_new_person_is_made_administrator_and_works_with_the_list(site: Site, page: Page) -> None:
     page.goto("/")
     page.get_by_role("button", name="Create an account").click()
@@ -144,9 +149,7 @@ def test_a_new_person_is_made_administrator_and_works_with_the_list(site: Site, 
     page.get_by_label("E-mail address").fill("ada@example.com")
     page.get_by_label("Password").fill("too short")
     page.get_by_role("button", name="Create account").click()
-    expect(page.get_by_label("Password")).to_have_accessible_description(
-        "The password must have 12 to 200 characters."
-    )
+    expect(page.get_by_label("Password")).to_have_accessible_description("The password must have 12 to 200 characters.")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Create account").click()
     expect(page.get_by_role("heading", name="Your account")).to_be_visible()
@@ -222,11 +225,20 @@ def test_requests_that_need_a_new_token_at_the_same_time_share_one_refresh(site:
     sign_in(page, email)
     expect(page.get_by_role("row").filter(has_text=email)).to_be_visible()
     page.context.clear_cookies(name="access")
-    refreshes, me, lists = (calls_of(page, path) for path in ("/auth/refresh", "/auth/me", "/users?limit=25"))
+    refreshes: list[Route] = []
+
+    def hold(route: Route) -> None:  # until both were refused: what is sent after a refresh has the new token already
+        refreshes.append(route)
+
+    page.route("**/api/auth/refresh", hold)
     page.clock.fast_forward("00:10")
-    page.evaluate("window.dispatchEvent(new Event('visibilitychange'))")  # who comes back to a tab sees what is new
-    until(lambda: (page.wait_for_load_state("networkidle"), len(me) == len(lists) == 2)[1])
-    assert refreshes == ["POST"]
+    with page.expect_response(answered("/auth/me", 401)), page.expect_response(answered("/users?limit=25", 401)):
+        page.evaluate("window.dispatchEvent(new Event('visibilitychange'))")  # who comes back to a tab sees what is new
+    until(lambda: (page.wait_for_load_state(), refreshes)[1])
+    with page.expect_response(answered("/auth/me", 200)), page.expect_response(answered("/users?limit=25", 200)):
+        for route in refreshes:
+            route.continue_()
+    assert len(refreshes) == 1
     expect(page.get_by_role("row").filter(has_text=email)).to_be_visible()
 
 
