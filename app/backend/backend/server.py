@@ -8,6 +8,7 @@ closely to another thread, and Python's main thread sleeps on without having see
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import multiprocessing.util
@@ -31,6 +32,10 @@ log = logging.getLogger(__name__)
 
 # A request line and its headers, which are at most 100; more of either is 431 before any thread hears of it.
 MAX_HEAD_BYTES = 16 * 1024
+
+
+# Source: mallopt(3).
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 class DrainingServer(MPServer):
@@ -64,6 +69,7 @@ def load_worker(settings: Settings, notices: Connection) -> Callable[..., Any]:
 
     A byte from `notices` means: say from now on that you are not ready.
     """
+    keep_memory_small()
     configure(settings.log_level, settings.secrets())
     backend = assemble(settings)
 
@@ -80,6 +86,15 @@ def load_worker(settings: Settings, notices: Connection) -> Callable[..., Any]:
     gc.freeze()
     log.info("started", extra={"fields": {"port": settings.app_port, "management_port": settings.management_port}})
     return backend.service
+
+
+def keep_memory_small() -> None:
+    """Large tables, made anew as caches turn over, go back to the kernel when they are freed, and threads share what is
+    free: glibc would rather keep both, for each thread, where the interpreter's lock lets one at a time allocate."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none, nor its habits
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, 128 * 1024)
 
 
 def serve(settings: Settings) -> None:
