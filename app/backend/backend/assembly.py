@@ -117,6 +117,7 @@ def assemble(settings: Settings) -> Backend:
     replicas.start()
     caches.start()
     if link is not None:
+        link.start()
         notices.start(caches)
     rates.start()
     audit.start()

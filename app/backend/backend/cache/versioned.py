@@ -174,6 +174,7 @@ class VersionedCache(Generic[R]):
         told = _DELETED if deleted else version
         # Tried even while Redis rests: a copy that should be gone is worse than a slow write.
         self._memory.drop(row_id)
+        self._link.withdraw(self._form.key(row_id))
         if not self._is_told({row_id: told}):
             self._owe(row_id, told)
             self._untold(row_id, told)
@@ -225,12 +226,8 @@ class VersionedCache(Generic[R]):
                 self._owed[row_id] = max(version, self._owed.get(row_id, 0))
 
     def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
-        # Whether it was taken changes nothing for anybody who waits here.
-        try:
-            with Span("cache put", CLIENT, self._tags):
-                _PUT.tell(self._link.wire, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
-        except RedisError as error:
-            self._link.failed(error)
+        with Span("cache put", CLIENT, self._tags):
+            self._link.offer(_PUT, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
 
 
 class NoCache(Generic[R]):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import perf_counter
 
 from backend.observability.metrics import Timer
 
 
-@contextmanager
-def timed(invocations: Timer, repository: str, method: str) -> Iterator[None]:
+class timed:
     """Records the length of a `with` block, and whether it came to its end."""
-    began, state = perf_counter(), "ERROR"
-    try:
-        yield
-        state = "SUCCESS"
-    finally:
-        invocations.record(perf_counter() - began, repository, method, state)
+
+    __slots__ = ("_began", "_invocations", "_method", "_repository")
+
+    def __init__(self, invocations: Timer, repository: str, method: str) -> None:
+        self._invocations = invocations
+        self._repository = repository
+        self._method = method
+
+    def __enter__(self) -> None:
+        self._began = perf_counter()
+
+    def __exit__(self, error: object, *_rest: object) -> None:
+        state = "SUCCESS" if error is None else "ERROR"
+        self._invocations.record(perf_counter() - self._began, self._repository, self._method, state)

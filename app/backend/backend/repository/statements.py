@@ -55,12 +55,12 @@ def run(pooled: Pooled, statement: Statement, parameters: Sequence[object] = ())
 
 
 def _run(pooled: Pooled, statement: Statement, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-    with pooled.connection.cursor() as cursor:
-        if statement.name not in pooled.prepared:
-            cursor.execute(statement.prepare_sql())
-            pooled.prepared.add(statement.name)
-        cursor.execute(statement.execute_sql, parameters)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    cursor = pooled.cursor
+    if statement.name not in pooled.prepared:
+        cursor.execute(statement.prepare_sql())
+        pooled.prepared.add(statement.name)
+    cursor.execute(statement.execute_sql, parameters)
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
 

@@ -85,14 +85,16 @@ class Admission:
         `kind`: of the request, counted by itself. Without a token the caller is None."""
         user_id, login = self._read(token) if token is not None else (None, "")
         now, entry = self._clock(), Entry(None)
-        limits = self._limits_of(user_id, address, kind)
-        counts = [self._rates.count(limit, now) for limit in limits]
+        limits, counts, untold = self._limits_of(user_id, address, kind), [], False
+        for limit in limits:
+            counts.append(self._rates.count(limit, now))
+            untold = untold or counts[-1][1] > 0
         session = self._sessions.near(user_id, now) if user_id is not None else None
         if look_up is not None:
             entry.found = look_up.cache.near(look_up.row_id, now)
             entry.looked = entry.found is not None
         unknown = (user_id is not None and session is None) or (look_up is not None and not entry.looked)
-        if unknown or any(by for _, by in counts):
+        if unknown or untold:
             session = self._ask(user_id, session, limits, counts, look_up, entry)
         if user_id is not None:
             entry.caller = self._caller(user_id, login, session)

@@ -23,7 +23,7 @@ from backend.repository.audit import AuditRepository
 log = logging.getLogger(__name__)
 
 WRITE_EVERY_S = 0.5
-MAX_BATCH, MAX_QUEUE = 1_000, 20_000
+MAX_BATCH, MAX_QUEUE = 100, 20_000  # a larger batch would hold requests up while it is put together
 FLUSH_S = 2.0
 WARN_EVERY_S = 300.0
 KEEP_EVERY_S, KEEP_AGAIN_S = 3_600.0, 60.0  # the second one after a failure

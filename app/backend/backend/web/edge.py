@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from backend.cache.rates import WINDOW_S
@@ -108,21 +109,24 @@ class Edge:
 
     def _own_headers(self, environ: Environ, answered: Headers, client: Client) -> Headers:
         """Those of security, limits and CORS; an answer may bring a content policy of its own."""
-        headers = security_headers.WITH_API_POLICY
+        security = security_headers.WITH_API_POLICY
         for name, _ in answered:
             if name == security_headers.POLICY:
-                headers = security_headers.ALWAYS
+                security = security_headers.ALWAYS
+        headers = [*security, *self._cors.headers(environ)]
         if client.https or self._always_https:
-            headers = [*headers, security_headers.HTTPS_ONLY]
+            headers.append(security_headers.HTTPS_ONLY)
         left = environ.get(LEFT_KEY)
         if left is not None:
-            headers = [*headers, *limit_headers(*left)]
-        return headers + self._cors.headers(environ)
+            policy, most, more = left
+            headers += (_policy_header(policy, most), ("RateLimit", f'"{policy}";r={more}'))
+        return headers
 
 
-def limit_headers(policy: str, most: int, left: int) -> Headers:
-    """How many requests a minute there may be, and how many are left: draft-ietf-httpapi-ratelimit-headers-10."""
-    return [("RateLimit-Policy", f'"{policy}";q={most};w={WINDOW_S}'), ("RateLimit", f'"{policy}";r={left}')]
+@lru_cache
+def _policy_header(policy: str, most: int) -> tuple[str, str]:
+    """How many requests a minute there may be: draft-ietf-httpapi-ratelimit-headers-10."""
+    return "RateLimit-Policy", f'"{policy}";q={most};w={WINDOW_S}'
 
 
 def _without(headers: Headers, name: str) -> Headers:
