@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from backend.environment import ConfigError, settings_from_env
+from backend.environment import ConfigError, take_settings
 from backend.observability.logs import configure
 from backend.server import serve
 
@@ -13,7 +13,8 @@ from backend.server import serve
 def main() -> int:
     """Reads the environment, then serves."""
     try:
-        settings = settings_from_env(os.environ)
+        # Granian puts the environment into that of every request.
+        settings = take_settings(os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

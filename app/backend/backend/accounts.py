@@ -89,7 +89,8 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
         Sessions(accounts, caches.of(SESSIONS)).changed(user_id, version)
     if link is not None and not link.is_open():
         return (
-            "Done, but Redis does not know of it. Tokens from before may hold for half an hour: please run this again."
+            "Done, but Redis does not answer. Services at work were told by the database; where none is, tokens from"
+            " before may hold for half an hour: then run this again."
         )
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from ipaddress import ip_network
 from typing import TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -15,6 +15,10 @@ from backend.keys import Key, keys_from_json, pii_keys_from_json
 T = TypeVar("T")
 D = TypeVar("D")
 
+SECRETS = (
+    *("AUTH_KEYS", "DATABASE_PASSWORD", "DATABASE_SECRET", "OTEL_EXPORTER_OTLP_HEADERS", "PII_KEYS"),
+    "REDIS_PASSWORD",
+)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _SIZE = re.compile(r"(\d+)\s*([KMG]?)(I?)B?", re.IGNORECASE)
@@ -280,6 +284,14 @@ def database_from_env(environ: Mapping[str, str]) -> Database:
     if read.problems:
         raise ConfigError(read.problems)
     return database
+
+
+def take_settings(environ: MutableMapping[str, str]) -> Settings:
+    """All settings of the service, whose secrets are not in the environment any more. Raises ConfigError."""
+    settings = settings_from_env(environ)
+    for name in SECRETS:
+        environ.pop(name, None)
+    return settings
 
 
 def settings_from_env(environ: Mapping[str, str]) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from backend.environment import ConfigError, database_from_env, parse_size, settings_from_env
+from backend.environment import ConfigError, database_from_env, parse_size, settings_from_env, take_settings
 
 LEAST = {
     "DATABASE_HOST": "db.internal",
@@ -108,6 +108,22 @@ def test_every_variable_reaches_its_setting() -> None:
     assert [key.kid for key in settings.pii_keys] == ["index", "a"]
     assert settings.secrets() == ["hush-hush", "hush", KEY, PII_KEY, PII_KEY]
     assert PII_KEY not in repr(settings) and "nine" not in repr(settings)
+
+
+def test_secrets_that_were_read_are_in_the_environment_no_more() -> None:
+    environ = LEAST | {
+        **{"REDIS_HOST": "cache.internal", "REDIS_PASSWORD": "hush", "AUTH_KEYS": KEYS},
+        "PII_KEYS": f'[{{"kid": "index", "key": "{PII_KEY}"}}, {{"kid": "a", "key": "{PII_KEY}"}}]',
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=top-secret",
+    }
+    settings = take_settings(environ)
+    assert len(settings.secrets()) == 6
+    assert not [secret for secret in settings.secrets() for value in environ.values() if secret in value]
+    assert set(LEAST) - set(environ) == {"DATABASE_PASSWORD"}
+    managed = LEAST | {"DATABASE_SECRET": '{"username": "app", "password": "hush-hush"}'}
+    assert take_settings(managed).database.password == "hush-hush"
+    assert "hush-hush" not in "".join(managed.values())
 
 
 def test_everything_that_is_wrong_is_named_in_one_message() -> None:
