@@ -199,6 +199,23 @@ def test_a_link_rests_after_a_failure(settings: Redis, own_redis: Any) -> None:
     assert link.ask([get(b"k")]) == [None]
 
 
+def test_what_was_offered_before_a_failure_is_not_offered_to_a_redis_that_begins_anew(
+    settings: Redis, own_redis: Any
+) -> None:
+    now = [100.0]
+    link = Link(SingleWire(settings), clock=lambda: now[0])
+    assert link.ask([get(b"k")]) == [None]
+    link.offer(_ADD, b"k", b"5")
+    link.offer(_ADD, b"other", b"5")
+    own_redis.kill()
+    with pytest.raises(RedisError) as caught:
+        link.ping()
+    link.failed(caught.value)
+    own_redis.start()
+    now[0] += 2.1
+    assert link.ask([get(b"k"), get(b"other")]) == [None, None]
+
+
 def test_a_redis_that_refuses_to_answer_is_not_well(settings: Redis, own_redis: Any) -> None:
     link = Link(SingleWire(settings))
     link.ping()

@@ -121,6 +121,8 @@ class Link:
         if self.is_open():
             log.warning("cache: going on without Redis: %s", error)
         self._rests_until = self._clock() + REST_S
+        with self._lock:
+            self._offers.clear()  # old by the time that Redis is back, and maybe without what it knew of writes
 
     def ping(self) -> None:
         """Returns when Redis answers. Raises RedisError."""

@@ -182,6 +182,7 @@ class VersionedCache(Generic[R]):
     def heard(self, row_id: int, version: int) -> None:
         """Another process wrote the row and could not tell Redis: it is done in its place."""
         self._memory.drop(row_id)
+        self._link.withdraw(self._form.key(row_id))
         if not self._link.is_open() or not self._mark({row_id: version}):
             self._owe(row_id, version)
         self._memory.drop(row_id)  # what was read from Redis before it had the mark

@@ -36,7 +36,7 @@ IDLE_IN_TRANSACTION_S = 60  # no request leaves a transaction open that long: th
 @dataclass(eq=False, slots=True)
 class Pooled:
     """A connection, when it must end, when it was last given back, its database, the statements it has prepared, and
-    the cursor that runs them: making one anew takes as long as reading a row."""
+    the cursor that runs them: a new one each time costs a fifth of a read."""
 
     connection: Connection
     expires_at: float
