@@ -117,7 +117,6 @@ def assemble(settings: Settings) -> Backend:
     replicas.start()
     caches.start()
     if link is not None:
-        link.start()
         notices.start(caches)
     rates.start()
     audit.start()

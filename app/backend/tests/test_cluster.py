@@ -10,7 +10,6 @@ from typing import Any
 import hiredis
 import pytest
 from backend.cache.cluster import ClusterWire, slot_of, slots_in
-from backend.cache.link import Link, Script
 from backend.cache.wire import RedisError, command, get
 from backend.config import Redis
 from hypothesis import example, given
@@ -87,19 +86,6 @@ def test_one_message_goes_to_each_node_that_is_needed_and_none_to_others(
     wire.ask(asked)
     # One of each is the question itself; nodes talk to each other on another port.
     assert [after - earlier - 1 for earlier, after in zip(before, reads(), strict=True)] == [1, 1, 0]
-
-
-def test_what_is_offered_rides_along_to_nodes_that_are_asked_and_makes_nobody_wait_for_others(
-    wire: ClusterWire, nodes: list[RedisServer]
-) -> None:
-    here, there = key_on(0), key_on(2)
-    link, add = Link(wire), Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
-    link.ask([get(here)])
-    for key in (here, there):
-        link.offer(add, key, b"5")
-    assert link.ask([get(here)]) == [b"5"]
-    assert nodes[2].client().get(there) is None
-    assert link.ask([get(here), get(there)]) == [b"5", b"5"]
 
 
 def test_a_key_that_moves_is_followed_while_it_moves_and_afterwards(

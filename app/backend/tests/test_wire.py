@@ -29,12 +29,6 @@ def wire(settings: Redis) -> Iterator[SingleWire]:
         yield made
 
 
-@pytest.fixture
-def link(wire: SingleWire) -> Iterator[Link]:
-    with closing(Link(wire)) as made:
-        yield made
-
-
 def test_answers_come_in_the_order_of_the_commands(wire: SingleWire, redis_server: Any) -> None:
     redis_server.client().set("text", "a\r\nb")
     redis_server.client().rpush("list", "x", "y")
@@ -148,42 +142,21 @@ def test_a_script_is_sent_whole_only_where_redis_does_not_know_it(wire: SingleWi
         script.run(wire.ask, b"k", b"x")
 
 
-_ADD = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+def test_answers_that_nobody_waits_for_are_not_taken_for_those_to_something_else(wire: SingleWire) -> None:
+    script = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    for _ in range(3):
+        script.tell(wire, b"k", b"5")
+    assert wire.ask([get(b"k"), command(b"k", b"STRLEN", b"k")]) == [b"15", 2]
 
 
-def test_what_is_offered_rides_along_with_the_next_question(link: Link) -> None:
-    link.offer(_ADD, b"k", b"5")
-    link.offer(_ADD, b"other", b"6")
-    assert link.ask([get(b"k"), command(b"k", b"STRLEN", b"k")]) == [b"5", 1]
-    assert link.ask([get(b"other"), get(b"k")]) == [b"6", b"5"]
-
-
-def test_what_is_offered_goes_by_itself_where_nobody_asks(link: Link, redis_server: Any, until: Any) -> None:
-    link.start()
-    for number in range(200):
-        link.offer(_ADD, b"k%d" % number, b"5")
-    until(lambda: redis_server.client().mget(f"k{number}" for number in range(200)) == ["5"] * 200)
-
-
-def test_an_offer_is_the_latest_for_its_key_until_it_is_withdrawn(link: Link) -> None:
-    assert _ADD.run(link.wire.ask, b"other", b"1") == 1
-    link.offer(_ADD, b"k", b"1")
-    link.offer(_ADD, b"k", b"10")
-    link.offer(_ADD, b"other", b"5")
-    link.withdraw(b"other")
-    link.withdraw(b"nothing")
-    assert link.ask([get(b"k"), get(b"other")]) == [b"10", b"1"]
-
-
-def test_an_offer_whose_script_redis_has_forgotten_is_made_again(link: Link, redis_server: Any) -> None:
+def test_a_script_that_redis_has_forgotten_is_told_whole_again(wire: SingleWire, redis_server: Any) -> None:
+    script = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    script.tell(wire, b"k", b"1")
     redis_server.client().script_flush()
-    link.offer(_ADD, b"k", b"5")
-    assert link.ask([get(b"k")]) == [b"5"]
-    redis_server.client().script_flush()
-    link.offer(_ADD, b"k", b"2")
-    assert [link.ask([get(b"k")]) for _ in range(2)] == [[b"5"], [b"7"]]
-    link.offer(_ADD, b"k", b"x")
-    assert [link.ask([get(b"k")]) for _ in range(2)] == [[b"7"]] * 2  # an offer that fails is over
+    script.tell(wire, b"k", b"10")  # lost, which nobody hears of
+    assert wire.ask([get(b"k")]) == [b"1"]
+    script.tell(wire, b"k", b"100")
+    assert wire.ask([get(b"k")]) == [b"101"]
 
 
 def test_a_link_rests_after_a_failure(settings: Redis, own_redis: Any) -> None:
@@ -197,23 +170,6 @@ def test_a_link_rests_after_a_failure(settings: Redis, own_redis: Any) -> None:
     assert link.ask([get(b"k")]) is None
     now[0] += 0.2
     assert link.ask([get(b"k")]) == [None]
-
-
-def test_what_was_offered_before_a_failure_is_not_offered_to_a_redis_that_begins_anew(
-    settings: Redis, own_redis: Any
-) -> None:
-    now = [100.0]
-    link = Link(SingleWire(settings), clock=lambda: now[0])
-    assert link.ask([get(b"k")]) == [None]
-    link.offer(_ADD, b"k", b"5")
-    link.offer(_ADD, b"other", b"5")
-    own_redis.kill()
-    with pytest.raises(RedisError) as caught:
-        link.ping()
-    link.failed(caught.value)
-    own_redis.start()
-    now[0] += 2.1
-    assert link.ask([get(b"k"), get(b"other")]) == [None, None]
 
 
 def test_a_redis_that_refuses_to_answer_is_not_well(settings: Redis, own_redis: Any) -> None:

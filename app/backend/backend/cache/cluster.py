@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -66,10 +66,15 @@ class ClusterWire:
             raise
         return [self._follow(one, answer) for one, answer in zip(commands, answers, strict=True)]
 
-    def place(self, key: bytes) -> object:
-        """Stands for the node that has the key, as far as is known."""
-        owners = self._owners
-        return owners[slot_of(key)] if owners else None
+    def tell(self, key: bytes, script: bytes, pack: Callable[[bool], bytes]) -> None:
+        """A script for a key, without waiting for what becomes of it: nothing, where the key has moved. Raises
+        RedisError where it cannot be sent."""
+        owners = self._owners or self._look()
+        try:
+            self._node(self._owner(owners, key)).tell(script, pack)
+        except RedisError:
+            self._owners = []
+            raise
 
     def connect(self, key: bytes) -> Connection:
         """A connection of one's own to the node that has the key, as far as is known. Raises RedisError."""

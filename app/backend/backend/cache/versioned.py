@@ -174,7 +174,6 @@ class VersionedCache(Generic[R]):
         told = _DELETED if deleted else version
         # Tried even while Redis rests: a copy that should be gone is worse than a slow write.
         self._memory.drop(row_id)
-        self._link.withdraw(self._form.key(row_id))
         if not self._is_told({row_id: told}):
             self._owe(row_id, told)
             self._untold(row_id, told)
@@ -182,7 +181,6 @@ class VersionedCache(Generic[R]):
     def heard(self, row_id: int, version: int) -> None:
         """Another process wrote the row and could not tell Redis: it is done in its place."""
         self._memory.drop(row_id)
-        self._link.withdraw(self._form.key(row_id))
         if not self._link.is_open() or not self._mark({row_id: version}):
             self._owe(row_id, version)
         self._memory.drop(row_id)  # what was read from Redis before it had the mark
@@ -227,8 +225,13 @@ class VersionedCache(Generic[R]):
                 self._owed[row_id] = max(version, self._owed.get(row_id, 0))
 
     def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
-        with Span("cache put", CLIENT, self._tags):
-            self._link.offer(_PUT, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
+        # Sent before the request is answered, so whoever hears of that and asks any process finds the copy. Whether it
+        # was taken changes nothing for anybody who waits here.
+        try:
+            with Span("cache put", CLIENT, self._tags):
+                _PUT.tell(self._link.wire, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
+        except RedisError as error:
+            self._link.failed(error)
 
 
 class NoCache(Generic[R]):

@@ -60,6 +60,8 @@ class Connection:
     """One socket to one node. Its methods raise RedisError."""
 
     def __init__(self, settings: RedisSettings, host: str, port: int) -> None:
+        self.scripts: set[bytes] = set()  # digests of those that the node knows
+        self.unheard = 0  # answers to come that nobody waits for
         self._reader = hiredis.Reader(protocolError=RedisError, replyError=hiredis.ReplyError)
         self._socket = _open(settings, host, port)
         words = [b"HELLO", b"2", b"SETNAME", b"capstan-backend"]
@@ -84,6 +86,11 @@ class Connection:
         reader, answers = self._reader, []
         while True:
             while (answer := reader.gets()) is not False:
+                if self.unheard:
+                    self.unheard -= 1
+                    if isinstance(answer, hiredis.ReplyError):
+                        self.scripts.clear()  # it has forgotten them, as a rule
+                    continue
                 answers.append(answer)
                 if len(answers) == count:
                     return answers
@@ -184,6 +191,14 @@ class Node:
             return self._again(sent, error)
         return sent
 
+    def tell(self, script: bytes, pack: Callable[[bool], bytes]) -> None:
+        """Sends a script's command whose answer nobody waits for. `pack`: the command, given whether the node knows the
+        script by its digest."""
+        connection: Connection | None = getattr(self._own, "connection", None)
+        sent = self.send([pack(connection is not None and script in connection.scripts)])
+        sent.connection.unheard += 1
+        sent.connection.scripts.add(script)
+
     def receive(self, sent: Sent) -> list[Any]:
         """The answers."""
         try:
@@ -243,9 +258,9 @@ class SingleWire:
         command is a hiredis.ReplyError among the answers."""
         return self._node.ask([one.packed for one in commands])
 
-    def place(self, key: bytes) -> object:
-        """Stands for the server that has the key."""
-        return None
+    def tell(self, key: bytes, script: bytes, pack: Callable[[bool], bytes]) -> None:
+        """A script for a key, without waiting for what becomes of it. Raises RedisError where it cannot be sent."""
+        self._node.tell(script, pack)
 
     def connect(self, key: bytes) -> Connection:
         """A connection of one's own to the node that has the key. Raises RedisError."""
