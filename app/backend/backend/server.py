@@ -32,10 +32,7 @@ log = logging.getLogger(__name__)
 
 # A request line and its headers, which are at most 100; more of either is 431 before any thread hears of it.
 MAX_HEAD_BYTES = 16 * 1024
-
-
-# Source: mallopt(3).
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_M_ARENA_MAX = -8  # of mallopt(3)
 
 
 class DrainingServer(MPServer):
@@ -89,12 +86,12 @@ def load_worker(settings: Settings, notices: Connection) -> Callable[..., Any]:
 
 
 def keep_memory_small() -> None:
-    """Large tables, made anew as caches turn over, go back to the kernel when they are freed, and threads share what is
-    free: glibc would rather keep both, for each thread, where the interpreter's lock lets one at a time allocate."""
+    """Threads share the memory that is free: glibc would give each an arena of its own, so that they do not wait for
+    each other, which the interpreter's lock keeps them from anyway; the tables of caches, made anew by whichever thread
+    comes along, would fill one arena after the other."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none, nor its habits
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
-        mallopt(_M_MMAP_THRESHOLD, 128 * 1024)
 
 
 def serve(settings: Settings) -> None:

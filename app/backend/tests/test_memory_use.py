@@ -35,7 +35,7 @@ print(resident_bytes() - before)
 """
 
 
-def test_large_tables_that_are_freed_go_back_to_the_kernel_whichever_thread_made_them() -> None:
+def test_what_one_thread_freed_is_there_for_all() -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(BACKEND)}
     made = subprocess.run([sys.executable, "-c", CHURN], env=environment, capture_output=True, text=True, check=True)
-    assert int(made.stdout) < 4 * 2**20, "10 MiB where glibc does as it likes"
+    assert int(made.stdout) < 6 * 2**20, "3 MiB; 10 where each thread keeps its own"
