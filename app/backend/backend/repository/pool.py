@@ -298,8 +298,7 @@ class Pool:
         if trusted and not (wary and _has_news(pooled)):
             return True
         try:
-            with pooled.connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
+            pooled.cursor.execute("SELECT 1")
         except psycopg2.Error:
             return False
         return True
@@ -307,8 +306,8 @@ class Pool:
     def _release(self, pooled: Pooled) -> None:
         if not pooled.connection.closed and pooled.connection.get_transaction_status() != 0:
             # In autocommit mode the driver's own rollback() does nothing.
-            with contextlib.suppress(psycopg2.Error), pooled.connection.cursor() as cursor:
-                cursor.execute("ROLLBACK")
+            with contextlib.suppress(psycopg2.Error):
+                pooled.cursor.execute("ROLLBACK")
         self._give_back(pooled)
 
     def _give_back(self, pooled: Pooled) -> None:

@@ -16,13 +16,12 @@ def transaction(pooled: Pooled, lock_wait_s: float) -> Iterator[None]:
 
     A statement that waits longer than `lock_wait_s` for what another transaction holds raises LockNotAvailable.
     """
-    with pooled.connection.cursor() as cursor:
-        cursor.execute("BEGIN; SET LOCAL lock_timeout = %s", (round(lock_wait_s * 1000),))
-        try:
-            yield
-        except BaseException:
-            # Where the connection is gone, the server rolls back by itself.
-            with contextlib.suppress(psycopg2.Error):
-                cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
+    pooled.cursor.execute("BEGIN; SET LOCAL lock_timeout = %s", (round(lock_wait_s * 1000),))
+    try:
+        yield
+    except BaseException:
+        # Where the connection is gone, the server rolls back by itself.
+        with contextlib.suppress(psycopg2.Error):
+            pooled.cursor.execute("ROLLBACK")
+        raise
+    pooled.cursor.execute("COMMIT")
