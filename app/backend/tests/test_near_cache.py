@@ -168,7 +168,7 @@ def test_a_process_that_hears_of_nothing_stops_using_its_memory_before_a_write_i
     gate.freeze()
     began = time.monotonic()
     assert writer.api("PUT", "/api/users/1", named("Ada King")).status == 200
-    assert time.monotonic() - began < LEASE_S + 0.5
+    assert time.monotonic() - began < LEASE_S + 2
     assert reader.api("GET", "/api/users/1").json["name"] == "Ada King"
     gate.thaw()
     until(lambda: is_near(reader))

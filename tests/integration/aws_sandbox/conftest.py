@@ -11,6 +11,10 @@ from botocore.exceptions import ClientError
 
 from sandbox.aws.testing import Account, AwsSandbox
 
+# Seconds of read lag with which nothing fresh is seen while a test runs. A lag is drawn between 0 and this, so that the
+# longest test time must be a negligible part of it.
+UNSEEN_S = 10_000_000
+
 
 @pytest.fixture(scope="session")
 def shared_aws() -> Iterator[AwsSandbox]:

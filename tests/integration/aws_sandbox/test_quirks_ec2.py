@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.aws.testing import Account, AwsSandbox
 
-from .conftest import code_of, wait_for
+from .conftest import UNSEEN_S, code_of, wait_for
 from .network import make_cluster, make_network
 
 
@@ -34,7 +34,7 @@ def test_an_account_has_no_default_vpc_but_can_ask_for_one(aws: AwsSandbox, ec2:
 
 
 def test_a_fresh_vpc_is_not_seen_at_once(aws: AwsSandbox, account: Account) -> None:
-    aws.durations(read__lag=30)
+    aws.durations(read__lag=UNSEEN_S)
     ec2 = account.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     assert code_of(ec2.describe_vpcs, VpcIds=[vpc]) == "InvalidVpcID.NotFound"
@@ -56,7 +56,7 @@ def test_every_kind_of_fresh_resource_is_seen_late(
     aws: AwsSandbox, calm: AwsSandbox, account: Account, kind: str
 ) -> None:
     ec2, network = account.client("ec2"), make_network(account)
-    aws.durations(read__lag=30)
+    aws.durations(read__lag=UNSEEN_S)
     vpc, subnet = network["vpc"], network["subnets"][0]
     made: str
     if kind == "subnet":

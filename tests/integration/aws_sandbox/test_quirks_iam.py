@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.aws.testing import Account, AwsSandbox
 
-from .conftest import code_of, wait_for
+from .conftest import UNSEEN_S, code_of, wait_for
 from .network import make_network, make_role, trust
 
 PRINCIPAL = (
@@ -53,7 +53,7 @@ def test_a_trust_policy_may_not_name_a_fresh_or_absent_role(aws: AwsSandbox, acc
 
 
 def test_a_fresh_role_is_missing_in_lists(aws: AwsSandbox, account: Account) -> None:
-    aws.durations(read__lag=30)
+    aws.durations(read__lag=UNSEEN_S)
     iam = account.client("iam")
     make_role(account, "r")
     assert iam.list_roles()["Roles"] == []

@@ -117,7 +117,7 @@ def test_asked_to_stop_the_worker_ends_its_call_writes_nothing_new_and_lets_go_t
 def test_a_call_that_does_not_end_within_the_grace_is_given_up(pair: Pair) -> None:
     os.kill(pair.worker, signal.SIGTERM)
     took = until(pair.is_over, limit_s=15.0)
-    assert 1.5 < took < 4.0
+    assert 1.5 < took < 10.0
     assert pair.log[-1] == "capstan: calls did not end within 2 s; ended without letting go of the lock."
 
 
