@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> str:
         if arguments.command == "role":
             version = accounts.set_role(user_id, arguments.role, Origin())
         else:
-            hashed = Passwords(instruments.password_hashes.record).hash(password)
+            hashed = Passwords(instruments.password_hashed).hash(password)
             version = accounts.set_password(user_id, hashed, Origin())
         if version is None:
             return f"{arguments.email} has no account yet: set a password first."

@@ -130,7 +130,7 @@ def assemble(settings: Settings) -> Backend:
 
 
 def _pool(database: Database, instruments: Instruments) -> Pool:
-    return Pool(database, acquired=instruments.acquired.record, leaked=instruments.leaked.add)
+    return Pool(database, acquired=instruments.acquired, leaked=instruments.leaked.add)
 
 
 def _replicas(primary: Database, instruments: Instruments) -> Replicas:

@@ -12,8 +12,7 @@ SORTS = ("created_at", "-created_at", "updated_at", "-updated_at", "name", "-nam
 NEWEST_FIRST = "-created_at"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(NamedTuple):
     """One stored user. Times are aware, in UTC."""
 
     id: int
@@ -25,8 +24,7 @@ class User:
     version: int  # counts the writes to this row, from 1; a cached copy is as fresh as its version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserCopy:
+class UserCopy(NamedTuple):
     """A user as clients get it: JSON, ready to be sent."""
 
     id: int

@@ -216,6 +216,30 @@ def test_many_threads_share_the_pool_within_its_bound(empty_database: Any) -> No
     pool.close()
 
 
+def test_a_connection_that_comes_back_just_as_another_begins_to_wait_is_not_missed(empty_database: Any) -> None:
+    asked: list[float] = []
+
+    def clock() -> float:
+        if threading.current_thread() is waiter:
+            asked.append(time.monotonic())
+            if len(asked) == 2:  # it has found none, and looks how long it may wait
+                giver.start()
+                giver.join(0.3)  # until it is done, or waits for the other to wait
+        return time.monotonic()
+
+    pool = Pool(dataclasses.replace(empty_database, pool_size=1, pool_min_idle=0, connection_timeout_s=60), clock=clock)
+    got: list[int] = []
+    waiter = threading.Thread(target=lambda: got.append(lend_once(pool)), daemon=True)
+    with ExitStack() as lent:
+        pid = backend_pid(lent.enter_context(pool.lend()))
+        giver = threading.Thread(target=lent.pop_all().close)
+        waiter.start()
+        waiter.join(20)
+    assert got == [pid]
+    assert (pool.stats().idle, pool.stats().waiting) == (1, 0)
+    pool.close()
+
+
 def leaks(caplog: Any) -> list[tuple[str, dict[str, Any]]]:
     return [(record.message, record.fields) for record in caplog.records if record.name == "backend.repository.pool"]
 

@@ -66,12 +66,12 @@ class ClusterWire:
             raise
         return [self._follow(one, answer) for one, answer in zip(commands, answers, strict=True)]
 
-    def tell(self, key: bytes, script: bytes, pack: Callable[[bool], bytes]) -> None:
+    def tell(self, key: bytes, digest: bytes, short: bytes, whole: Callable[[], bytes]) -> None:
         """A script for a key, without waiting for what becomes of it: nothing, where the key has moved. Raises
         RedisError where it cannot be sent."""
         owners = self._owners or self._look()
         try:
-            self._node(self._owner(owners, key)).tell(script, pack)
+            self._node(self._owner(owners, key)).tell(digest, short, whole)
         except RedisError:
             self._owners = []
             raise
@@ -101,7 +101,7 @@ class ClusterWire:
                     answers[number] = answer
         finally:
             for node, _, under_way in sent:
-                node.forsake(under_way)
+                node.forsake(under_way.connection)
         return answers
 
     def _follow(self, one: Command, answer: Any) -> Any:

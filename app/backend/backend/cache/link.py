@@ -50,7 +50,8 @@ class Script:
 
     def tell(self, wire: Wire, key: bytes, *arguments: bytes) -> None:
         """The same for whom the answer does not matter. Raises RedisError where it cannot be sent."""
-        wire.tell(key, self._digest, lambda known: self._command(key, arguments, known=known).packed)
+        short = self._command(key, arguments, known=True).packed
+        wire.tell(key, self._digest, short, lambda: self._command(key, arguments, known=False).packed)
 
     def _command(self, key: bytes, arguments: Sequence[bytes], *, known: bool) -> Command:
         name, script = (b"EVALSHA", self._digest) if known else (b"EVAL", self._text)
@@ -71,7 +72,7 @@ class Link:
 
     def ask(self, commands: Sequence[Command]) -> list[Any] | None:
         """The answers to commands that are sent together; None where Redis is away."""
-        if not self.is_open():
+        if self._clock() < self._rests_until:
             return None
         try:
             return self.wire.ask(commands)

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from backend.cache.link import Link, Script
 from backend.cache.memory import Lease, Memory
 from backend.cache.wire import Command, RedisError, get
-from backend.observability.tracing import CLIENT, Span, Tags
+from backend.observability.tracing import CLIENT, Tags, record
 
 MAX_OWED, PAID_AT_ONCE = 10_000, 500
 ABSENT_TTL_S = 10
@@ -93,16 +94,16 @@ class Question(NamedTuple):
 class VersionedCache(Generic[R]):
     """Never raises for a Redis that is away: a read is a miss, a write is owed until Redis is back.
 
-    `was_read`: told of each read, whether it was a hit. `told`: given the rows whose writes Redis knows of; returns
-    when no process has them in its memory any more, False where it could not reach them. `untold`: given each write
-    that is owed, id and version, so that others can do what this process cannot.
+    `was_read`: what is called at each hit, and what at each miss. `told`: given the rows whose writes Redis knows of;
+    returns when no process has them in its memory any more, False where it could not reach them. `untold`: given each
+    write that is owed, id and version, so that others can do what this process cannot.
     """
 
     def __init__(
         self,
         link: Link,
         form: Form[R],
-        was_read: Callable[[bool], None] = lambda hit: None,
+        was_read: tuple[Callable[[], None], Callable[[], None]] = (lambda: None, lambda: None),
         memory: Memory[R] | None = None,
         told: Callable[[Collection[int]], bool] = lambda row_ids: True,
         untold: Callable[[int, int], None] = lambda row_id, version: None,
@@ -110,7 +111,7 @@ class VersionedCache(Generic[R]):
     ) -> None:
         self._link = link
         self._form = form
-        self._was_read = was_read
+        self._hit, self._missed = was_read
         self._memory: Memory[R] = memory if memory is not None else Memory(Lease(), 0)
         self._told = told
         self._untold = untold
@@ -129,11 +130,10 @@ class VersionedCache(Generic[R]):
         if found is not None:
             return found
         question = self.question(row_id)
-        with Span("cache get", CLIENT, self.misses) as check:
-            answers = self._link.ask([question.command]) if question else None
-            found = self.read(question, answers[0] if answers else None)
-            if found is not None:
-                check.tags = self.hits
+        began = perf_counter()
+        answers = self._link.ask([question.command]) if question else None
+        found = self.read(question, answers[0] if answers else None)
+        record("cache get", began, CLIENT, self.hits if found is not None else self.misses)
         return found
 
     def near(self, row_id: int, now: float) -> R | None:
@@ -141,19 +141,22 @@ class VersionedCache(Generic[R]):
         # While something is owed all is asked of Redis: that is when debts are paid.
         found = self._memory.get(row_id, now) if not self._owed else None
         if found is not None:
-            self._was_read(True)
+            self._hit()
         return found
 
     def question(self, row_id: int) -> Question | None:
         """What to ask Redis for a copy; None where it must not be asked now."""
-        if not self.pay():
+        if self._owed and not self.pay():
             return None
         return Question(row_id, get(self._form.key(row_id)), self._memory.ticket(row_id))
 
     def read(self, question: Question | None, answer: Any) -> R | Absent | None:
         """The copy in Redis' answer, None for a miss."""
         found = self._form.parse(question.row_id, answer) if question and isinstance(answer, bytes) else None
-        self._was_read(found is not None)
+        if found is None:
+            self._missed()
+        else:
+            self._hit()
         if question is not None and found is not None and not isinstance(found, Absent):
             # Not at `put`: what is asked for once only would drive out what is asked for again and again.
             self._memory.keep(question.row_id, found, question.ticket, self._clock())
@@ -207,12 +210,14 @@ class VersionedCache(Generic[R]):
         """Whether Redis knows of writes, id -> version."""
         ttl = b"%d" % self._form.ttl_s
         marks = [(self._form.key(row_id), (b"%d" % version, b"", ttl)) for row_id, version in written.items()]
+        began = perf_counter()
         try:
-            with Span("cache put", CLIENT, self._tags):
-                _PUT.run_each(self._link.wire.ask, marks)
+            _PUT.run_each(self._link.wire.ask, marks)
         except RedisError as error:
             self._link.failed(error)
+            record("cache put", began, CLIENT, self._tags, RedisError)
             return False
+        record("cache put", began, CLIENT, self._tags)
         return True
 
     def _is_told(self, written: Mapping[int, int]) -> bool:
@@ -227,11 +232,14 @@ class VersionedCache(Generic[R]):
     def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
         # Sent before the request is answered, so whoever hears of that and asks any process finds the copy. Whether it
         # was taken changes nothing for anybody who waits here.
+        began = perf_counter()
         try:
-            with Span("cache put", CLIENT, self._tags):
-                _PUT.tell(self._link.wire, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
+            _PUT.tell(self._link.wire, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
         except RedisError as error:
             self._link.failed(error)
+            record("cache put", began, CLIENT, self._tags, RedisError)
+        else:
+            record("cache put", began, CLIENT, self._tags)
 
 
 class NoCache(Generic[R]):

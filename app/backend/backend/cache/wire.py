@@ -81,6 +81,14 @@ class Connection:
         except OSError as error:
             raise _said(error) from error
 
+    def exchange(self, message: bytes, count: int) -> list[Any]:
+        """Sends that many commands; `receive` tells what comes back."""
+        try:
+            self._socket.sendall(message)
+        except OSError as error:
+            raise _said(error) from error
+        return self.receive(count)
+
     def receive(self, count: int) -> list[Any]:
         """The answers to that many commands: bytes, int, None, lists of these; hiredis.ReplyError for an error."""
         reader, answers = self._reader, []
@@ -178,7 +186,16 @@ class Node:
 
     def ask(self, packed: Sequence[bytes]) -> list[Any]:
         """The answers to commands."""
-        return self.receive(self.send(packed))
+        message, count = b"".join(packed), len(packed)
+        known: Connection | None = getattr(self._own, "connection", None)
+        connection = known or self._connect()
+        try:
+            return connection.exchange(message, count)
+        except RedisError as error:
+            return self.receive(self._again(Sent(connection, message, count, known is not None), error))
+        except BaseException:
+            self.forsake(connection)
+            raise
 
     def send(self, packed: Sequence[bytes]) -> Sent:
         """Sends commands, whose answers are to be received before anything else is sent by this thread."""
@@ -191,13 +208,13 @@ class Node:
             return self._again(sent, error)
         return sent
 
-    def tell(self, script: bytes, pack: Callable[[bool], bytes]) -> None:
-        """Sends a script's command whose answer nobody waits for. `pack`: the command, given whether the node knows the
-        script by its digest."""
+    def tell(self, digest: bytes, short: bytes, whole: Callable[[], bytes]) -> None:
+        """Sends a script's command whose answer nobody waits for: `short` names the script by its digest, `whole` tells
+        the node what the script is."""
         connection: Connection | None = getattr(self._own, "connection", None)
-        sent = self.send([pack(connection is not None and script in connection.scripts)])
+        sent = self.send([short if connection is not None and digest in connection.scripts else whole()])
         sent.connection.unheard += 1
-        sent.connection.scripts.add(script)
+        sent.connection.scripts.add(digest)
 
     def receive(self, sent: Sent) -> list[Any]:
         """The answers."""
@@ -206,19 +223,19 @@ class Node:
         except RedisError as error:
             return self.receive(self._again(sent, error))
         except BaseException:
-            self.forsake(sent)
+            self.forsake(sent.connection)
             raise
 
-    def forsake(self, sent: Sent) -> None:
+    def forsake(self, connection: Connection) -> None:
         """Answers may still come that nobody waits for: they must not be taken for those to something else."""
         self._own.connection = None
         with self._lock:
-            self._all.discard(sent.connection)
-        sent.connection.close()
+            self._all.discard(connection)
+        connection.close()
 
     def _again(self, sent: Sent, error: RedisError) -> Sent:
         """The commands once more on a new connection, where the old one had rested."""
-        self.forsake(sent)
+        self.forsake(sent.connection)
         if not sent.rested or isinstance(error, RedisTimeout):
             raise error
         anew = sent._replace(connection=self._connect(), rested=False)
@@ -258,9 +275,9 @@ class SingleWire:
         command is a hiredis.ReplyError among the answers."""
         return self._node.ask([one.packed for one in commands])
 
-    def tell(self, key: bytes, script: bytes, pack: Callable[[bool], bytes]) -> None:
+    def tell(self, key: bytes, digest: bytes, short: bytes, whole: Callable[[], bytes]) -> None:
         """A script for a key, without waiting for what becomes of it. Raises RedisError where it cannot be sent."""
-        self._node.tell(script, pack)
+        self._node.tell(digest, short, whole)
 
     def connect(self, key: bytes) -> Connection:
         """A connection of one's own to the node that has the key. Raises RedisError."""

@@ -26,7 +26,7 @@ class Instruments:
         self._requests = new.timer(
             "http.server.requests", "Requests of the service port.", "method", "uri", "status", "outcome"
         )
-        self.acquired = new.timer("jdbc.connections.acquire", "Waits for a connection of the pool.")
+        self.acquired = new.timer("jdbc.connections.acquire", "Waits for a connection of the pool.").series()
         self.leaked = new.counter("jdbc.connections.leaked", "Connections that were lent for too long.")
         self.invocations = new.timer(
             "spring.data.repository.invocations", "Calls of the database.", "repository", "method", "state"
@@ -35,26 +35,28 @@ class Instruments:
         self.users_created = new.counter("users.created", "Users created.")
         self.users_deleted = new.counter("users.deleted", "Users deleted.")
         self.rate_limited = new.counter("rate.limited", "Requests refused because there were too many.", "policy")
-        self.password_hashes = new.timer("password.hashes", "Hashes of passwords, with the wait for a turn.")
+        hashes = new.timer("password.hashes", "Hashes of passwords, with the wait for a turn.")
+        self.password_hashed = hashes.series()
         self._authentications = new.counter("authentications", "Logins, refreshes, and so on.", "event", "result")
         self.spans_exported = new.counter("otel.spans.exported", "Spans that the collector took.")
         self.spans_dropped = new.counter("otel.spans.dropped", "Spans that did not fit, or that it did not take.")
         self.audit_lost = new.counter("audit.reads.lost", "Looks at data that did not get into the audit log.")
         self.lines_lost = new.counter("log.lines.lost", "Request lines of the log that could not be written.")
+        # What records an answered request, given method, route and status; a route is not what the client wrote.
+        self.answered = lru_cache(1024)(self._answered)
         _of_process(new)
 
-    def answered(self, method: str, uri: str, status: int, seconds: float) -> None:
-        """A request was answered. `uri`: the route, not what the client wrote."""
-        self._requests.record(seconds, *_request_tags(method, uri, status))
-
-    def cache_reads(self, cache: str) -> Callable[[bool], None]:
-        """What is to be told of each read of a cache: whether it was a hit."""
-        add, hit_tags, miss_tags = self._cache_gets.add, (cache, "hit"), (cache, "miss")
-        return lambda hit: add(*(hit_tags if hit else miss_tags))
+    def cache_reads(self, cache: str) -> tuple[Callable[[], None], Callable[[], None]]:
+        """What is to be told of each hit of a cache, and of each miss."""
+        return self._cache_gets.series(cache, "hit"), self._cache_gets.series(cache, "miss")
 
     def authentication(self, event: str, *, ok: bool) -> None:
         """Somebody showed who they are, or could not."""
         self._authentications.add(event, "ok" if ok else "refused")
+
+    def _answered(self, method: str, uri: str, status: int) -> Callable[[float], None]:
+        known = method if method in METHODS else "UNKNOWN"
+        return self._requests.series(known, uri, str(status), _OUTCOMES.get(status // 100, "UNKNOWN"))
 
     def watch_pool(self, stats: Callable[[], PoolStats], most: int, least_idle: int) -> None:
         """Shows a connection pool's figures."""
@@ -74,12 +76,6 @@ class Instruments:
     def watch_replicas(self, fresh: Callable[[], int]) -> None:
         """Shows how many replicas can be read from."""
         self.registry.gauge("database.replicas.fresh", "Replicas that are fresh enough to be read from.", fresh)
-
-
-@lru_cache
-def _request_tags(method: str, uri: str, status: int) -> tuple[str, ...]:
-    known = method if method in METHODS else "UNKNOWN"
-    return known, uri, str(status), _OUTCOMES.get(status // 100, "UNKNOWN")
 
 
 def _of_process(new: Registry) -> None:

@@ -7,7 +7,6 @@ import logging
 import logging.config
 import re
 from collections.abc import Iterable
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,13 +15,10 @@ from backend.observability.tracing import current
 CORRELATION_HEADER = "X-Correlation-Id"
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
-# Granian runs a WSGI call from start to end on one thread, so a context variable is the request's own.
-correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 
-
-def correlation_id_from(header: str | None, trace_id: str) -> str:
-    """The caller's id where it is safe to repeat in logs and headers, else the trace's."""
-    return header if header and _ACCEPTABLE_ID.fullmatch(header) else trace_id
+def is_acceptable(correlation_id: str) -> bool:
+    """Whether a client's id is safe to repeat in logs and headers."""
+    return _ACCEPTABLE_ID.fullmatch(correlation_id) is not None
 
 
 # What people and programs are known by: what a text must hold to be worth a search, what is sought, what is left of it.
@@ -84,10 +80,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if correlation_id.get():
-            entry["correlation_id"] = correlation_id.get()
         trace = current.get()
         if trace is not None:
+            entry["correlation_id"] = trace.correlation_id
             entry["trace_id"], entry["span_id"] = trace.trace_id, trace.span_id
         entry |= getattr(record, "fields", {})
         if record.exc_info:

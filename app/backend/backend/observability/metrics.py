@@ -40,29 +40,35 @@ class Description:
         return f"{name}{unit}{suffix}"
 
 
-class _Cells:
-    """Lists of numbers, by tags: one set for each thread that counts."""
+class _Cells(threading.local):
+    """Lists of numbers, by tags: one set for each thread that counts, in `mine`, each of which is made where it is
+    missing (`new`)."""
+
+    def __init__(self, all_cells: _AllCells) -> None:
+        # Runs in each thread that asks for the first time.
+        self.mine: dict[Tags, list[float]] = {}
+        self._size = all_cells.size
+        all_cells.add(threading.current_thread(), self.mine)
+
+    def new(self, tags: Tags) -> list[float]:
+        """This thread's numbers for `tags`, to be changed in place."""
+        cell = self.mine[tags] = [0.0] * self._size
+        return cell
+
+
+class _AllCells:
+    """The cells of all threads."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._local = threading.local()
+        self.size = size
         self._lock = threading.Lock()
         self._threads: list[tuple[weakref.ref[threading.Thread], dict[Tags, list[float]]]] = []
         self._ended: dict[Tags, list[float]] = {}
 
-    def of(self, tags: Tags) -> list[float]:
-        """This thread's numbers for `tags`, to be changed in place."""
-        try:
-            mine = self._local.cells
-        except AttributeError:
-            mine = self._local.cells = {}
-            with self._lock:
-                self._threads.append((weakref.ref(threading.current_thread()), mine))
-        try:
-            cell: list[float] = mine[tags]
-        except KeyError:
-            cell = mine[tags] = [0.0] * self._size
-        return cell
+    def add(self, thread: threading.Thread, cells: dict[Tags, list[float]]) -> None:
+        """One more thread counts."""
+        with self._lock:
+            self._threads.append((weakref.ref(thread), cells))
 
     def sums(self) -> dict[Tags, list[float]]:
         """All threads' numbers together."""
@@ -94,15 +100,29 @@ class Counter:
 
     def __init__(self, what: Description) -> None:
         self.what = what
-        self._cells = _Cells(1)
+        self._all = _AllCells(1)
+        self._cells = _Cells(self._all)
+
+    def series(self, *tags: str) -> Callable[[], None]:
+        """What counts one more of these tags."""
+        cells = self._cells
+
+        def count() -> None:
+            try:
+                cells.mine[tags][0] += 1.0
+            except KeyError:
+                cells.new(tags)[0] += 1.0
+
+        return count
 
     def add(self, *tags: str, by: float = 1.0) -> None:
         """Counts `by` more."""
-        self._cells.of(tags)[0] += by
+        cells = self._cells
+        (cells.mine.get(tags) or cells.new(tags))[0] += by
 
     def values(self) -> dict[Tags, float]:
         """Series to value; one without tags is there from the start."""
-        counted = {tags: numbers[0] for tags, numbers in self._cells.sums().items()}
+        counted = {tags: numbers[0] for tags, numbers in self._all.sums().items()}
         return counted or ({} if self.what.tags else {(): 0.0})
 
 
@@ -135,13 +155,22 @@ class Timer:
 
     def __init__(self, what: Description) -> None:
         self.what = what
-        self._cells = _Cells(len(BOUNDS_S) + 2)
+        self._all = _AllCells(len(BOUNDS_S) + 2)
+        self._cells = _Cells(self._all)
 
-    def record(self, seconds: float, *tags: str) -> None:
-        """One more that took `seconds`."""
-        cell = self._cells.of(tags)
-        cell[bisect_left(BOUNDS_S, seconds)] += 1.0
-        cell[-1] += seconds
+    def series(self, *tags: str) -> Callable[[float], None]:
+        """What records one more of these tags, given the seconds that it took."""
+        cells = self._cells
+
+        def record(seconds: float) -> None:
+            try:
+                cell = cells.mine[tags]
+            except KeyError:
+                cell = cells.new(tags)
+            cell[bisect_left(BOUNDS_S, seconds)] += 1.0
+            cell[-1] += seconds
+
+        return record
 
     @contextmanager
     def time(self, *tags: str) -> Iterator[None]:
@@ -150,11 +179,11 @@ class Timer:
         try:
             yield
         finally:
-            self.record(perf_counter() - began, *tags)
+            self.series(*tags)(perf_counter() - began)
 
     def values(self) -> dict[Tags, Timed]:
         """Series to figures."""
-        return {tags: _timed(numbers) for tags, numbers in self._cells.sums().items()}
+        return {tags: _timed(numbers) for tags, numbers in self._all.sums().items()}
 
 
 def _timed(numbers: list[float]) -> Timed:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import lru_cache
 from urllib.parse import quote
 
 from backend.observability.instruments import METHODS
@@ -23,22 +23,10 @@ from backend.observability.tracing import QUIET_PATHS, Trace
 log = logging.getLogger("backend.requests")
 
 LATE_S = 0.1
-# A path that is written as it is: nothing in it that JSON, a terminal or the blanking of personal data would change.
 _TOKEN = "eyJ"  # how JSON web tokens begin
+_SHORT, _REMEMBERED = 64, 2048  # what is no longer than that is remembered: nobody can fill the memory
+# What is written as it is: nothing in it that JSON, a terminal or the blanking of personal data would change.
 _PLAIN = re.compile(r"[A-Za-z0-9/_.-]{1,500}")
-
-
-class Line(NamedTuple):
-    """What is told of a request. Times in seconds."""
-
-    method: str
-    path: str
-    status: int
-    took_s: float
-    size: int
-    remote: str
-    user_id: int | None
-    cache: str | None
 
 
 class RequestLines:
@@ -51,6 +39,7 @@ class RequestLines:
         lost: Callable[[int], None] = lambda lines: None,
     ) -> None:
         self._hidden = re.compile("|".join(re.escape(one) for one in [_TOKEN, *hide]))
+        self._known = lru_cache(_REMEMBERED)(self._looks_plain)
         self._lost = lost  # told how many lines could not be written
         self._clock = clock
         self._waiting: deque[str] = deque()
@@ -72,30 +61,43 @@ class RequestLines:
             self._writer.join(2)
         self.flush()
 
-    def write(self, line: Line, correlation_id: str, trace: Trace) -> None:
-        """A line for a request that was answered."""
-        level = logging.ERROR if line.status >= 500 else logging.DEBUG if line.path in QUIET_PATHS else logging.INFO
+    def write(
+        self,
+        trace: Trace,
+        method: str,
+        path: str,
+        status: int,
+        took_s: float,
+        size: int,
+        remote: str,
+        cache: str | None,
+    ) -> None:
+        """A line for a request that was answered. `size`: of the body, in bytes."""
+        level = logging.ERROR if status >= 500 else logging.DEBUG if path in QUIET_PATHS else logging.INFO
         if not log.isEnabledFor(level):
             return
-        if level != logging.INFO or self._writer is None or not self._is_plain(line, line.path + correlation_id):
-            log.log(level, "request", extra={"fields": fields_of(line)})
+        known = trace.correlation_id
+        plain = method in METHODS and self._is_plain(path) and (known is trace.trace_id or self._is_plain(known))
+        if level != logging.INFO or self._writer is None or not plain:
+            fields = fields_of(method, path, status, took_s, size, remote, trace.user_id, cache)
+            log.log(level, "request", extra={"fields": fields})
             return
-        now = self._clock()
-        # User, cache and method are ours or from fixed sets; the id was checked; addresses hold nothing to be escaped.
-        user = "" if line.user_id is None else f', "user_id": {line.user_id}'
-        cache = "" if line.cache is None else f', "cache": "{line.cache}"'
+        # User, cache and method are ours or from fixed sets; addresses hold nothing to be escaped.
+        user = "" if trace.user_id is None else f', "user_id": {trace.user_id}'
+        from_cache = "" if cache is None else f', "cache": "{cache}"'
         self._waiting.append(
-            f'{{"timestamp": "{self._stamp(now)}", "level": "INFO", "logger": "backend.requests", "message": "request",'
-            f' "correlation_id": "{correlation_id}", "trace_id": "{trace.trace_id}", "span_id": "{trace.span_id}",'
-            f' "method": "{line.method}", "path": "{line.path}", "status": {line.status},'
-            f' "duration_ms": {line.took_s * 1000:.2f}, "bytes": {line.size}, "remote": "{line.remote}"'
-            f"{user}{cache}}}\n"
+            f'{{"timestamp": "{self._stamp(self._clock())}", "level": "INFO", "logger": "backend.requests",'
+            f' "message": "request", "correlation_id": "{known}", "trace_id": "{trace.trace_id}",'
+            f' "span_id": "{trace.span_id}", "method": "{method}", "path": "{path}", "status": {status},'
+            f' "duration_ms": {took_s * 1000:.2f}, "bytes": {size}, "remote": "{remote}"{user}{from_cache}}}\n'
         )
 
-    def _is_plain(self, line: Line, written: str) -> bool:
-        """Whether nothing of what the client `written` has to be looked at more closely."""
-        plain = line.method in METHODS and _PLAIN.fullmatch(line.path) is not None
-        return plain and self._hidden.search(written) is None
+    def _is_plain(self, written: str) -> bool:
+        """Whether nothing of what a client wrote has to be looked at more closely."""
+        return self._known(written) if len(written) <= _SHORT else self._looks_plain(written)
+
+    def _looks_plain(self, written: str) -> bool:
+        return _PLAIN.fullmatch(written) is not None and self._hidden.search(written) is None
 
     def flush(self) -> None:
         """Writes what is waiting."""
@@ -122,19 +124,28 @@ class RequestLines:
         return f"{text}.{int(now * 1000) % 1000:03d}+00:00"
 
 
-def fields_of(line: Line) -> dict[str, object]:
+def fields_of(
+    method: str,
+    path: str,
+    status: int,
+    took_s: float,
+    size: int,
+    remote: str,
+    user_id: int | None,
+    cache: str | None,
+) -> dict[str, object]:
     """The line's fields, for logging."""
     fields: dict[str, object] = {
-        "method": line.method,
-        "path": shown_path(line.path),  # without the query: it may hold what people typed
-        "status": line.status,
-        "duration_ms": round(line.took_s * 1000, 2),
-        "bytes": line.size,
-        "remote": line.remote,
+        "method": method,
+        "path": shown_path(path),  # without the query: it may hold what people typed
+        "status": status,
+        "duration_ms": round(took_s * 1000, 2),
+        "bytes": size,
+        "remote": remote,
     }
-    if line.user_id is not None:
-        fields["user_id"] = line.user_id
-    return fields | ({"cache": line.cache} if line.cache else {})
+    if user_id is not None:
+        fields["user_id"] = user_id
+    return fields | ({"cache": cache} if cache else {})
 
 
 def shown_path(path: str) -> str:

@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from time import perf_counter
-from types import TracebackType
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from backend.errors import DatabaseUnavailable, ServiceError
@@ -30,7 +29,7 @@ MOST_SPANS = 256  # of one request; what it does beyond that is not recorded
 QUIET_PATHS = ("/actuator/health",)
 
 Tags = Mapping[str, str | int | bool]
-_NO_TAGS: Tags = {}
+NO_TAGS: Tags = {}
 
 # -- context
 
@@ -79,12 +78,13 @@ def parse_tracestate(header: str) -> str:
 
 
 class Trace:
-    """One request's part of a trace. `spans`: what was done in it, each appended when it ended."""
+    """One request's part of a trace. `spans`: what was done in it, each appended when it ended. `correlation_id`: the
+    client's own, or the trace's."""
 
-    __slots__ = ("parent", "sampled", "span_id", "spans", "state", "trace_id", "user_id")
+    __slots__ = ("correlation_id", "parent", "sampled", "span_id", "spans", "state", "trace_id", "user_id")
 
     def __init__(self, trace_id: str, span_id: str, sampled: bool, parent: Parent | None, state: str) -> None:
-        self.trace_id = trace_id
+        self.trace_id = self.correlation_id = trace_id
         self.span_id = span_id
         self.sampled = sampled
         self.parent = parent
@@ -97,29 +97,32 @@ class Trace:
 current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
-class Span:
-    """Records the length of a `with` block in the current trace, if there is one. `error`: the exception that left it.
+class Span(NamedTuple):
+    """Something that was done for a request, by times of `perf_counter`. `error`: the exception that left it.
 
     Spans of a request are made on one thread and end before those around them: that is how they are nested later.
     """
 
-    __slots__ = ("began", "ended", "error", "kind", "name", "tags")
+    name: str
+    kind: str
+    tags: Tags
+    began: float
+    ended: float
+    error: type[BaseException] | None
 
-    def __init__(self, name: str, kind: str = INTERNAL, tags: Tags = _NO_TAGS) -> None:
-        self.name = name
-        self.kind = kind
-        self.tags = tags
 
-    def __enter__(self) -> Span:
-        self.began = perf_counter()
-        return self
+_new = tuple.__new__  # a named tuple's own takes a call of Python's
 
-    def __exit__(self, error: type[BaseException] | None, _value: object, _traceback: TracebackType | None) -> None:
-        self.ended = perf_counter()
-        self.error = error
-        trace = current.get()
-        if trace is not None and len(trace.spans) < MOST_SPANS:
-            trace.spans.append(self)
+
+def record(
+    name: str, began: float, kind: str = INTERNAL, tags: Tags = NO_TAGS, error: type[BaseException] | None = None
+) -> float:
+    """Adds a span that ends now to the current trace, if there is one. Returns its end."""
+    ended = perf_counter()
+    trace = current.get()
+    if trace is not None and len(trace.spans) < MOST_SPANS:
+        trace.spans.append(_new(Span, (name, kind, tags, began, ended, error)))
+    return ended
 
 
 def traced(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -128,12 +131,24 @@ def traced(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            with Span(name):
+            began, error = perf_counter(), None
+            try:
                 return function(*args, **kwargs)
+            except BaseException as raised:
+                error = type(raised)
+                raise
+            finally:
+                record(name, began, error=error)
 
         return call
 
     return decorate
+
+
+def correlation_id() -> str | None:
+    """Under which id the logs tell of the current request; None outside of requests."""
+    trace = current.get()
+    return trace.correlation_id if trace is not None else None
 
 
 def about_user(user_id: int) -> None:

@@ -14,7 +14,7 @@ from backend.entities import Credentials, Origin, Session, User, UserFields
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
 from backend.repository.audit import noting
-from backend.repository.invocations import timed
+from backend.repository.invocations import Invocations
 from backend.repository.personal import email_taken, of_new
 from backend.repository.pool import Pool
 from backend.repository.replicas import Replicas
@@ -140,7 +140,7 @@ class AccountRepository:
     ) -> None:
         self._pool = pool
         self._sealer = sealer
-        self._invocations = invocations
+        self._invocations = Invocations(invocations, "AccountRepository")
         self._replicas = replicas or Replicas()
 
     def _read(self, method: str, statement: Statement, *parameters: object) -> tuple[Any, ...] | None:
@@ -154,8 +154,7 @@ class AccountRepository:
     def _timed(
         self, send: Callable[..., Rows], method: str, statement: Statement, parameters: Sequence[object]
     ) -> tuple[Any, ...] | None:
-        with timed(self._invocations, "AccountRepository", method):
-            rows = send(self._pool, statement, parameters)
+        rows = self._invocations.timed(method, send, self._pool, statement, parameters)
         return rows[0] if rows else None
 
     def register(self, fields: UserFields, password: str, origin: Origin) -> User:

@@ -10,7 +10,7 @@ from typing import Any
 from backend.entities import AuditEntry, AuditListing, AuditPage, AuditPosition
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
-from backend.repository.invocations import timed
+from backend.repository.invocations import Invocations
 from backend.repository.pool import Pool
 from backend.repository.statements import Statement
 
@@ -75,13 +75,12 @@ class AuditRepository:
 
     def __init__(self, pool: Pool, invocations: Timer) -> None:
         self._pool = pool
-        self._invocations = invocations
+        self._invocations = Invocations(invocations, "AuditRepository")
 
     def _timed(
         self, send: Callable[..., Rows], method: str, statement: Statement, parameters: Sequence[object]
     ) -> Rows:
-        with timed(self._invocations, "AuditRepository", method):
-            return send(self._pool, statement, parameters)
+        return self._invocations.timed(method, send, self._pool, statement, parameters)
 
     def append(self, entries: Sequence[AuditEntry]) -> None:
         """Adds entries about looks at data; those that are there already stay as they are."""

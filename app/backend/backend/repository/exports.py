@@ -8,7 +8,7 @@ from typing import Any
 from backend.entities import AuditEntry, Login, RepeatableRequest, UserExport
 from backend.observability.metrics import Timer
 from backend.repository.access import read
-from backend.repository.invocations import timed
+from backend.repository.invocations import Invocations
 from backend.repository.pool import Pool
 from backend.repository.statements import Statement
 from backend.repository.users import COLUMNS, user_from_row
@@ -33,12 +33,11 @@ class ExportRepository:
     def __init__(self, pool: Pool, invocations: Timer, sealer: Sealer) -> None:
         self._pool = pool
         self._sealer = sealer
-        self._invocations = invocations
+        self._invocations = Invocations(invocations, "ExportRepository")
 
     def export(self, user_id: int) -> UserExport | None:
         """What is stored of the user, None where there is none. From the primary: nothing is missing."""
-        with timed(self._invocations, "ExportRepository", "export"):
-            rows = read(self._pool, _EXPORT, (user_id,))
+        rows = self._invocations.timed("export", read, self._pool, _EXPORT, (user_id,))
         return export_from_row(rows[0], self._sealer) if rows else None
 
 

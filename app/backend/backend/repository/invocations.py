@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
+from typing import TypeVar
 
 from backend.observability.metrics import Timer
 
+R = TypeVar("R")
 
-class timed:
-    """Records the length of a `with` block, and whether it came to its end."""
 
-    __slots__ = ("_began", "_invocations", "_method", "_repository")
+class Invocations:
+    """Those of one repository."""
 
-    def __init__(self, invocations: Timer, repository: str, method: str) -> None:
-        self._invocations = invocations
+    def __init__(self, timer: Timer, repository: str) -> None:
+        self._timer = timer
         self._repository = repository
-        self._method = method
+        self._recorders: dict[tuple[str, str], Callable[[float], None]] = {}
 
-    def __enter__(self) -> None:
-        self._began = perf_counter()
-
-    def __exit__(self, error: object, *_rest: object) -> None:
-        state = "SUCCESS" if error is None else "ERROR"
-        self._invocations.record(perf_counter() - self._began, self._repository, self._method, state)
+    def timed(self, method: str, call: Callable[..., R], *arguments: object) -> R:
+        """What the call gives. Records how long it took, and whether it came to its end."""
+        began = perf_counter()
+        state = "ERROR"
+        try:
+            given = call(*arguments)
+            state = "SUCCESS"
+            return given
+        finally:
+            took_s = perf_counter() - began
+            try:
+                record = self._recorders[method, state]
+            except KeyError:
+                record = self._recorders[method, state] = self._timer.series(self._repository, method, state)
+            record(took_s)

@@ -17,6 +17,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from threading import get_ident
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
@@ -104,13 +105,13 @@ class _Loan:
     __slots__ = ("_pool", "holder", "pooled", "reported", "since", "timeout_s", "wary")
 
     pooled: Pooled
+    since: float
 
     def __init__(self, pool: Pool, timeout_s: float, wary: bool) -> None:
         self._pool = pool
         self.timeout_s = timeout_s
         self.wary = wary
-        self.holder = threading.get_ident()
-        self.since = 0.0
+        self.holder = get_ident()
         self.reported = False
 
     def __enter__(self) -> Pooled:
@@ -139,13 +140,16 @@ class Pool:
         self._open_connection = open_connection
         self._clock = clock
         self._changed = threading.Condition()
-        self._idle: deque[Pooled] = deque()  # the most recently used at the right end
-        self._active = 0
+        # The most recently used is at the right end. Connections are taken out and put back in single steps of the
+        # interpreter, which need no lock; it guards what is counted here, and who waits.
+        self._idle: deque[Pooled] = deque()
+        self._open = 0  # idle or in use
         self._opening = 0
         self._waiting = 0
         self._loans: set[_Loan] = set()
         self._doubt_before = float("-inf")  # when a connection last broke: those idle since then are tried first
-        self._stop = threading.Event()
+        self._closed = False
+        self._stop = threading.Event()  # of the keeper
         self._keeper: threading.Thread | None = None
 
     def start(self) -> None:
@@ -155,17 +159,17 @@ class Pool:
 
     def close(self) -> None:
         """Closes idle connections at once; those in use when they are given back. Nothing is lent any more."""
+        self._closed = True
         self._stop.set()
         with self._changed:
-            idle, self._idle = list(self._idle), deque()
             self._changed.notify_all()
-        for pooled in idle:
-            _close(pooled)
+        self._close_idle()
 
     def stats(self) -> PoolStats:
         """The pool's figures now."""
         with self._changed:
-            return PoolStats(self._active, len(self._idle), self._opening, self._waiting)
+            idle = len(self._idle)
+            return PoolStats(self._open - idle, idle, self._opening, self._waiting)
 
     def lend(self, timeout_s: float | None = None, *, wary: bool = False) -> _Loan:
         """A connection for the length of a `with` block; waits for a free one at most `timeout_s`.
@@ -193,24 +197,23 @@ class Pool:
 
     def tidy(self) -> None:
         """Drops what has been idle or alive for too long, then opens up to the minimum of idle connections."""
-        with self._changed:
-            now = self._clock()
-            old = [p for p in self._idle if p.expires_at <= now]
-            spare = len(self._idle) - len(old) - self._database.pool_min_idle
-            stale = [p for p in self._idle if p not in old and now - p.idle_since >= self._database.idle_timeout_s]
-            drop = old + stale[: max(0, spare)]
-            self._idle = deque(p for p in self._idle if p not in drop)
-        for pooled in drop:
-            _close(pooled)
+        now, idle = self._clock(), list(self._idle)
+        old = [p for p in idle if p.expires_at <= now]
+        spare = len(idle) - len(old) - self._database.pool_min_idle
+        stale = [p for p in idle if p not in old and now - p.idle_since >= self._database.idle_timeout_s]
+        for pooled in old + stale[: max(0, spare)]:
+            with contextlib.suppress(ValueError):  # somebody took it meanwhile
+                self._idle.remove(pooled)
+                self._drop(pooled)
         while self._reserve_spare():
-            self._give_back(self._open_reserved())
+            self._put_back(self._open_reserved())
 
     # -- within
 
     def _begin(self, loan: _Loan) -> None:
         began = self._clock()
         try:
-            loan.pooled = self._acquire(loan.timeout_s, loan.wary)
+            loan.pooled = self._acquire(began, loan)
         finally:
             loan.since = self._clock()
             self._acquired(loan.since - began)
@@ -226,35 +229,38 @@ class Pool:
             # The server was demoted. A new connection may lead to the one that took over.
             _close(pooled)
         broken = bool(pooled.connection.closed)
-        self._release(pooled)
+        if not broken and pooled.connection.get_transaction_status() != 0:
+            # In autocommit mode the driver's own rollback() does nothing.
+            with contextlib.suppress(psycopg2.Error):
+                pooled.cursor.execute("ROLLBACK")
+        self._put_back(pooled)
         if isinstance(error, psycopg2.Error) and (meaning := failure(error, broken=broken)):
             raise meaning from error
 
-    def _acquire(self, timeout_s: float, wary: bool) -> Pooled:
-        deadline = self._clock() + timeout_s
+    def _acquire(self, began: float, loan: _Loan) -> Pooled:
         while True:
-            pooled = self._take(deadline, timeout_s)
-            if pooled is None:
-                return self._open_reserved()
-            if self._usable(pooled, wary):
+            try:
+                pooled = self._idle.pop()
+            except IndexError:
+                waited = self._wait(began + loan.timeout_s, loan.timeout_s)
+                if waited is None:
+                    return self._open_reserved()
+                pooled = waited
+            if self._usable(pooled, loan.wary):
                 return pooled
-            _close(pooled)
-            with self._changed:
-                self._active -= 1
-                self._changed.notify()
+            self._drop(pooled)
 
-    def _take(self, deadline: float, timeout_s: float) -> Pooled | None:
-        """An idle connection, now counted as active; None: room for a new one was reserved instead."""
+    def _wait(self, deadline: float, timeout_s: float) -> Pooled | None:
+        """A connection that came back; None: room for a new one was reserved instead."""
         with self._changed:
-            self._waiting += 1
+            self._waiting += 1  # before the first look: whoever puts one back after that look sees it, and notifies
             try:
                 while True:
-                    if self._stop.is_set():
+                    if self._closed:
                         raise DatabaseUnavailable("the pool is closed")
-                    if self._idle:
-                        self._active += 1
+                    with contextlib.suppress(IndexError):
                         return self._idle.pop()
-                    if self._active + self._opening < self._database.pool_size:
+                    if self._open + self._opening < self._database.pool_size:
                         self._opening += 1
                         return None
                     left_s = deadline - self._clock()
@@ -265,7 +271,7 @@ class Pool:
                 self._waiting -= 1
 
     def _open_reserved(self) -> Pooled:
-        """Opens the connection that room was reserved for; counted as active on success, as nothing on failure."""
+        """Opens the connection that room was reserved for; counted as open on success, as nothing on failure."""
         try:
             connection = self._open_connection(self._database)
         except psycopg2.OperationalError as error:
@@ -278,14 +284,13 @@ class Pool:
         lifetime_s = self._database.max_lifetime_s * random.uniform(0.95, 1.0)
         with self._changed:
             self._opening -= 1
-            self._active += 1
+            self._open += 1
         return Pooled(connection, now + lifetime_s, now, self._database)
 
     def _reserve_spare(self) -> bool:
         with self._changed:
-            total = self._active + self._opening + len(self._idle)
             wanted = len(self._idle) + self._opening < self._database.pool_min_idle
-            if self._stop.is_set() or not wanted or total >= self._database.pool_size:
+            if self._closed or not wanted or self._open + self._opening >= self._database.pool_size:
                 return False
             self._opening += 1
             return True
@@ -303,26 +308,33 @@ class Pool:
             return False
         return True
 
-    def _release(self, pooled: Pooled) -> None:
-        if not pooled.connection.closed and pooled.connection.get_transaction_status() != 0:
-            # In autocommit mode the driver's own rollback() does nothing.
-            with contextlib.suppress(psycopg2.Error):
-                pooled.cursor.execute("ROLLBACK")
-        self._give_back(pooled)
-
-    def _give_back(self, pooled: Pooled) -> None:
+    def _put_back(self, pooled: Pooled) -> None:
         now = self._clock()
+        if pooled.connection.closed:
+            self._doubt_before = now
+            self._drop(pooled)
+        elif pooled.expires_at <= now:
+            self._drop(pooled)
+        else:
+            pooled.idle_since = now
+            self._idle.append(pooled)
+            if self._closed:
+                self._close_idle()
+            elif self._waiting:
+                with self._changed:
+                    self._changed.notify()
+
+    def _drop(self, pooled: Pooled) -> None:
+        """Closes one that is neither idle nor in use, which makes room for another one."""
+        _close(pooled)
         with self._changed:
-            self._active -= 1
-            if pooled.connection.closed:
-                self._doubt_before = now
-            keep = not (pooled.connection.closed or self._stop.is_set() or pooled.expires_at <= now)
-            if keep:
-                pooled.idle_since = now
-                self._idle.append(pooled)
+            self._open -= 1
             self._changed.notify()
-        if not keep:
-            _close(pooled)
+
+    def _close_idle(self) -> None:
+        with contextlib.suppress(IndexError):
+            while True:
+                self._drop(self._idle.pop())
 
     def _keep(self) -> None:
         # A leak is told at most a quarter of its threshold late.

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from time import perf_counter
 from typing import Any
 
-from backend.observability.tracing import CLIENT, Span
+from backend.observability.tracing import CLIENT, record
 from backend.repository.pool import Pooled
 
 log = logging.getLogger(__name__)
@@ -43,25 +44,23 @@ class Statement:
 
 def run(pooled: Pooled, statement: Statement, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
     """The statement's rows. Prepares it first where this connection has not seen it. Raises psycopg2.Error."""
-    span = Span(statement.name, CLIENT, _tags(statement.sql, pooled.database.name))
+    database, cursor = pooled.database, pooled.cursor
+    began, error = perf_counter(), None
     try:
-        with span:
-            return _run(pooled, statement, parameters)
+        if statement.name not in pooled.prepared:
+            cursor.execute(statement.prepare_sql())
+            pooled.prepared.add(statement.name)
+        cursor.execute(statement.execute_sql, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
+    except BaseException as raised:
+        error = type(raised)
+        raise
     finally:
-        took_s = span.ended - span.began
-        if took_s > pooled.database.slow_query_s:
+        took_s = record(statement.name, began, CLIENT, _tags(statement.sql, database.name), error) - began
+        if took_s > database.slow_query_s:
             fields = {"statement": statement.name, "duration_ms": round(took_s * 1000, 2)}
             log.warning("slow query", extra={"fields": fields})
-
-
-def _run(pooled: Pooled, statement: Statement, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-    cursor = pooled.cursor
-    if statement.name not in pooled.prepared:
-        cursor.execute(statement.prepare_sql())
-        pooled.prepared.add(statement.name)
-    cursor.execute(statement.execute_sql, parameters)
-    rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
 
 
 @lru_cache

@@ -6,7 +6,6 @@ A statement that writes also notes it in the audit log: there is neither one wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ from backend.observability.metrics import Timer
 from backend.repository import idempotency
 from backend.repository.access import Rows, read, write
 from backend.repository.audit import noting
-from backend.repository.invocations import timed
+from backend.repository.invocations import Invocations
 from backend.repository.personal import email_taken, of_changed, of_new
 from backend.repository.pool import Pool, Pooled
 from backend.repository.replicas import Replica, Replicas
@@ -127,22 +126,17 @@ class UserRepository:
         self._pool = pool
         self._sealer = sealer
         self._replicas = replicas or Replicas()
-        self._invocations = invocations
-
-    def _timed(self, method: str) -> AbstractContextManager[None]:
-        return timed(self._invocations, "UserRepository", method)
+        self._invocations = Invocations(invocations, "UserRepository")
 
     def _read(self, method: str, statement: Statement, parameters: Sequence[object], replica: Replica | None) -> Rows:
-        with self._timed(method):
-            return read(self._pool, statement, parameters, replica)
+        return self._invocations.timed(method, read, self._pool, statement, parameters, replica)
 
     def _write(self, method: str, statement: Statement, parameters: Sequence[object]) -> Rows:
         """The users that the statement wrote, as rows of `COLUMNS`."""
-        with self._timed(method):
-            try:
-                rows = write(self._pool, statement, parameters)
-            except psycopg2.errors.UniqueViolation:
-                raise email_taken() from None
+        try:
+            rows = self._invocations.timed(method, write, self._pool, statement, parameters)
+        except psycopg2.errors.UniqueViolation:
+            raise email_taken() from None
         for row in rows:
             self._replicas.wrote(row[0])
         return rows
@@ -170,14 +164,7 @@ class UserRepository:
 
         Raises KeyReused where that was another request, InProgress where it takes long.
         """
-        with self._timed("create"), self._pool.lend(wary=True) as pooled:
-            try:
-                with transaction(pooled, LOCK_WAIT_S):
-                    user, earlier = self._claim_or_insert(pooled, fields, key, origin)
-            except psycopg2.errors.UniqueViolation:
-                raise email_taken() from None
-            except psycopg2.errors.LockNotAvailable:
-                raise InProgress from None
+        user, earlier = self._invocations.timed("create", self._claim_or_insert, fields, key, origin)
         self._replicas.wrote(user.id)
         return user, earlier
 
@@ -197,20 +184,31 @@ class UserRepository:
     def _send(self, statement: Statement, parameters: Sequence[object]) -> Rows:
         return write(self._pool, statement, parameters)
 
-    def _claim_or_insert(
-        self, pooled: Pooled, fields: UserFields, key: RequestKey, origin: Origin
-    ) -> tuple[User, bool]:
-        earlier = idempotency.claim(pooled, key)
-        if earlier is not None:
-            return _as_created(fields, *earlier), True
+    def _claim_or_insert(self, fields: UserFields, key: RequestKey, origin: Origin) -> tuple[User, bool]:
+        with self._pool.lend(wary=True) as pooled:
+            try:
+                with transaction(pooled, LOCK_WAIT_S):
+                    earlier = idempotency.claim(pooled, key)
+                    if earlier is not None:
+                        return _as_created(fields, *earlier), True
+                    return self._insert(pooled, fields, key, origin), False
+            except psycopg2.errors.UniqueViolation:
+                raise email_taken() from None
+            except psycopg2.errors.LockNotAvailable:
+                raise InProgress from None
+
+    def _insert(self, pooled: Pooled, fields: UserFields, key: RequestKey, origin: Origin) -> User:
         given = of_new(lambda statement, parameters: run(pooled, statement, parameters), self._sealer, fields)
         user = user_from_row(run(pooled, _CREATE, (*given, *origin))[0], self._sealer)
         idempotency.settle(pooled, key, user.id)
-        return user, False
+        return user
 
     def ping(self, timeout_s: float) -> None:
         """Returns when the database answers; waits for a free connection at most `timeout_s`."""
-        with self._timed("ping"), self._pool.lend(timeout_s) as pooled:
+        self._invocations.timed("ping", self._ping, timeout_s)
+
+    def _ping(self, timeout_s: float) -> None:
+        with self._pool.lend(timeout_s) as pooled:
             run(pooled, _PING)
 
 

@@ -10,28 +10,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from time import perf_counter
+from typing import Any
 
 from backend.cache.link import Link
 from backend.cache.rates import Limit, Rates, asks
 from backend.cache.versioned import Absent, NoCache, VersionedCache
+from backend.cache.wire import Command
 from backend.config import RateLimits
 from backend.entities import Caller, Session
 from backend.errors import TooManyRequests, Unauthorized
 from backend.observability.instruments import Instruments
-from backend.observability.tracing import CLIENT, Span, Tags
+from backend.observability.tracing import CLIENT, Tags, record
 from backend.service.sessions import Sessions
-from backend.service.tokens import Tokens
+from backend.service.tokens import AccessClaims, Tokens
 
-Count = tuple[int, int]  # as `Rates.count` gives it
 _TAGS: Tags = {"db.system": "redis", "peer.service": "redis", "cache.key": "session:{id} rate:{id}"}
 
+_REMEMBERED = 16_384  # callers whose limits need not be put together again
 
-class LookUp(NamedTuple):
-    """A copy that an operation will want, in most cases."""
-
-    cache: VersionedCache[Any] | NoCache[Any]
-    row_id: int
+Copies = VersionedCache[Any] | NoCache[Any]
 
 
 @dataclass(slots=True)
@@ -39,15 +37,10 @@ class Entry:
     """A request that was let in. `looked`: whether the copy was looked for; `found`: that copy. `left`: name and size
     of the limit that is closest to its end, and how many more it allows."""
 
-    caller: Caller | None
+    caller: Caller | None = None
     looked: bool = False
     found: Any | Absent | None = None
     left: tuple[str, int, int] | None = None
-
-
-@lru_cache(maxsize=16_384)
-def _user_limit(user_id: int, kind: str, most: int) -> Limit:
-    return Limit("user", b"rate:{%d}:%b" % (user_id, kind.encode()), most)
 
 
 class Admission:
@@ -68,6 +61,7 @@ class Admission:
         self._sessions = sessions
         self._rates = rates
         self._limits = limits
+        self._limits_of = lru_cache(_REMEMBERED)(self._limits_for)
         self._link = link
         self._instruments = instruments
 
@@ -80,87 +74,100 @@ class Admission:
         """Whether that is the login's CSRF token."""
         return self._tokens is not None and self._tokens.is_csrf(token, login)
 
-    def enter(self, token: str | None, address: str | None, kind: str, look_up: LookUp | None = None) -> Entry:
-        """Checks token and limits, and looks a copy up. `address`: of the client, None where it is not known for sure;
-        `kind`: of the request, counted by itself. Without a token the caller is None."""
-        user_id, login = self._read(token) if token is not None else (None, "")
-        now, entry = self._clock(), Entry(None)
+    def enter(
+        self, token: str | None, address: str | None, kind: str, copies: Copies | None = None, row_id: int = 0
+    ) -> Entry:
+        """Checks token and limits, and looks a row up in `copies`. `address`: of the client, None where it is not known
+        for sure; `kind`: of the request, counted by itself. Without a token the caller is None."""
+        claims = self._read(token) if token is not None else None
+        user_id = claims.user_id if claims is not None else None
+        now, entry = self._clock(), Entry()
         limits, counts, untold = self._limits_of(user_id, address, kind), [], False
         for limit in limits:
-            counts.append(self._rates.count(limit, now))
-            untold = untold or counts[-1][1] > 0
+            count = self._rates.count(limit, now)
+            counts.append(count)
+            if count[1]:
+                untold = True
         session = self._sessions.near(user_id, now) if user_id is not None else None
-        if look_up is not None:
-            entry.found = look_up.cache.near(look_up.row_id, now)
+        if copies is not None:
+            entry.found = copies.near(row_id, now)
             entry.looked = entry.found is not None
-        unknown = (user_id is not None and session is None) or (look_up is not None and not entry.looked)
-        if unknown or untold:
-            session = self._ask(user_id, session, limits, counts, look_up, entry)
-        if user_id is not None:
-            entry.caller = self._caller(user_id, login, session)
-        self._check(limits, counts, entry)
+        if untold or (session is None and user_id is not None) or (copies is not None and not entry.looked):
+            session = self._ask(user_id, session, limits, counts, copies, row_id, entry)
+        if claims is not None:
+            if session is None or not session.active or claims.login not in session.logins:
+                raise self._refused()
+            entry.caller = Caller(claims.user_id, session.role, claims.login)
+        for limit, (known, _) in zip(limits, counts, strict=True):
+            left = limit.most - known
+            if left < 0:
+                raise self._too_many(limit)
+            if entry.left is None or left < entry.left[2]:
+                entry.left = (limit.policy, limit.most, left)
         return entry
 
     # -- within
 
-    def _read(self, token: str) -> tuple[int, str]:
-        claims = self._tokens.read_access(token) if self._tokens else None
+    def _read(self, token: str) -> AccessClaims:
+        claims = self._tokens.read_access(token) if self._tokens is not None else None
         if claims is None:
             raise self._refused()
-        return claims.user_id, claims.login
+        return claims
 
-    def _limits_of(self, user_id: int | None, address: str | None, kind: str) -> list[Limit]:
+    def _limits_for(self, user_id: int | None, address: str | None, kind: str) -> tuple[Limit, ...]:
         limits = []
         if user_id is not None and self._limits.user:
-            limits.append(_user_limit(user_id, kind, self._limits.user))
+            limits.append(Limit("user", b"rate:{%d}:%b" % (user_id, kind.encode()), self._limits.user))
         if address is not None and self._limits.address:
             limits.append(Limit("address", b"rate:{%b}" % address.encode(), self._limits.address))
-        return limits
+        return tuple(limits)
 
     def _ask(
         self,
         user_id: int | None,
         session: Session | None,
         limits: Sequence[Limit],
-        counts: list[Count],
-        look_up: LookUp | None,
+        counts: list[tuple[int, int]],
+        copies: Copies | None,
+        row_id: int,
         entry: Entry,
     ) -> Session | None:
         """The session, and in `counts` and `entry` the counts and the copy: what is not known is asked of Redis, in one
         message."""
-        asked = [one for limit, (_, by) in zip(limits, counts, strict=True) if by for one in asks(limit.key, by)]
-        copy = look_up.cache.question(look_up.row_id) if look_up is not None and not entry.looked else None
-        stored = self._sessions.question(user_id) if user_id is not None and session is None else None
-        asked += [question.command for question in (copy, stored) if question is not None]
-        with Span("cache get", CLIENT, _TAGS) as check:
-            answers = self._link.ask(asked) if asked and self._link is not None else None
-            left = iter(answers or ())
-            for number, (limit, (known, by)) in enumerate(zip(limits, counts, strict=True)):
-                if by:
-                    counts[number] = (self._rates.settled(limit, known, next(left, None)), 0)
-                    next(left, None)  # the answer to EXPIRE
-            if look_up is not None and copy is not None and answers is not None:
-                entry.looked = True
-                entry.found = look_up.cache.read(copy, next(left, None))
-                check.tags = look_up.cache.hits if entry.found is not None else look_up.cache.misses
+        asked: list[Command] = []
+        for limit, (_, by) in zip(limits, counts, strict=True):
+            if by:
+                asked += asks(limit.key, by)
+        copy = stored = None
+        if copies is not None and not entry.looked:
+            copy = copies.question(row_id)
+            if copy is not None:
+                asked.append(copy.command)
+        if user_id is not None and session is None:
+            stored = self._sessions.question(user_id)
+            if stored is not None:
+                asked.append(stored.command)
+        began = perf_counter()
+        answers = self._link.ask(asked) if asked and self._link is not None else None
+        left = iter(answers or ())
+        for number, (limit, (known, by)) in enumerate(zip(limits, counts, strict=True)):
+            if by:
+                counts[number] = (self._rates.settled(limit, known, next(left, None)), 0)
+                next(left, None)  # the answer to EXPIRE
+        tags = _TAGS
+        if copies is not None and copy is not None and answers is not None:
+            entry.looked = True
+            entry.found = copies.read(copy, next(left, None))
+            tags = copies.hits if entry.found is not None else copies.misses
+        record("cache get", began, CLIENT, tags)
         if user_id is not None and session is None:
             session = self._sessions.found(user_id, stored, next(left, None))
         return session
 
-    def _caller(self, user_id: int, login: str, session: Session | None) -> Caller:
-        if session is None or not session.active or login not in session.logins:
-            raise self._refused()
-        return Caller(user_id=user_id, role=session.role, login=login)
-
-    def _check(self, limits: Sequence[Limit], counts: Sequence[Count], entry: Entry) -> None:
-        for limit, (count, _) in zip(limits, counts, strict=True):
-            if count > limit.most:
-                self._instruments.rate_limited.add(limit.policy)
-                message = f"At most {limit.most} requests a minute. Please wait."
-                raise TooManyRequests(message, self._rates.left_s(limit))
-            left = limit.most - count
-            if entry.left is None or left < entry.left[2]:
-                entry.left = (limit.policy, limit.most, left)
+    def _too_many(self, limit: Limit) -> TooManyRequests:
+        self._instruments.rate_limited.add(limit.policy)
+        message = f"At most {limit.most} requests a minute. Please wait."
+        return TooManyRequests(message, self._rates.left_s(limit))
 
     def _refused(self) -> Unauthorized:
         self._instruments.authentication("token", ok=False)

@@ -58,7 +58,7 @@ class AuthService:
         self._instruments = instruments
         self._created = created  # told of each new user
         self._failed = failed  # told of each login that was refused, and of whom the address was
-        self._passwords = Passwords(instruments.password_hashes.record)
+        self._passwords = Passwords(instruments.password_hashed)
 
     @traced("AuthService.register")
     def register(self, fields: UserFields, password: str, origin: Origin) -> User:

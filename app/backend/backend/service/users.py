@@ -16,7 +16,7 @@ from backend.forms import copy_of
 from backend.observability.instruments import Instruments
 from backend.observability.tracing import about_user, traced
 from backend.repository.users import UserRepository
-from backend.service.admission import Entry, LookUp
+from backend.service.admission import Copies, Entry
 from backend.service.sessions import Sessions
 
 _LOCKS = 256
@@ -56,9 +56,10 @@ class UserService:
         """A page of a list: what follows a position, or its beginning."""
         return self._repository.list(listing, limit, after)
 
-    def look_up(self, user_id: int) -> LookUp:
-        """The copy that `get` will want."""
-        return LookUp(self._cache, user_id)
+    @property
+    def copies(self) -> Copies:
+        """Of which `get` will want that of the user."""
+        return self._cache
 
     @traced("UserService.get")
     def get(self, user_id: int, entry: Entry | None = None) -> tuple[UserCopy, bool]:

@@ -11,7 +11,7 @@ from bottle import HTTPResponse, request
 from backend.entities import ANONYMOUS, Caller
 from backend.errors import Forbidden, Unauthorized
 from backend.observability.tracing import about_user
-from backend.service.admission import Admission, Entry, LookUp
+from backend.service.admission import Admission, Copies, Entry
 from backend.service.auth import Issued
 from backend.service.tokens import ACCESS_TTL_S, REFRESH_TTL_S
 from backend.web.proxies import Client
@@ -100,18 +100,29 @@ class Gate:
 
     def __init__(self, admission: Admission, cookies: Cookies, *, required: bool) -> None:
         self._admission = admission
+        self._knows_tokens = admission.knows_tokens
         self._cookies = cookies
         self._unknown = ANONYMOUS if required else Caller(user_id=None, role="admin")
 
-    def admit(self, access: Access, kind: str, path: Mapping[str, Any], look_up: LookUp | None = None) -> Entry:
-        """Returns where the caller may. Raises Unauthorized, Forbidden and TooManyRequests."""
-        environ = request.environ
-        token, by_cookie = self._token(environ) if self._admission.knows_tokens and not access.public else (None, False)
+    def admit(
+        self,
+        environ: dict[str, Any],
+        access: Access,
+        kind: str,
+        path: Mapping[str, Any],
+        copies: Copies | None = None,
+        row_id: int = 0,
+    ) -> Entry:
+        """Returns where the caller may; `Admission.enter` tells of the row of `copies`. Raises Unauthorized, Forbidden
+        and TooManyRequests."""
+        token, by_cookie = None, False
+        if self._knows_tokens and not access.public:
+            token, by_cookie = self._token(environ)
         client: Client | None = environ.get(CLIENT_KEY)
         address = client.address if client is not None and client.vouched else None
-        entry = self._admission.enter(token, address, kind, look_up)
-        found = entry.caller or self._unknown
-        environ[_CALLER], environ[LEFT_KEY] = found, entry.left
+        entry = self._admission.enter(token, address, kind, copies, row_id)
+        found = environ[_CALLER] = entry.caller or self._unknown
+        environ[LEFT_KEY] = entry.left
         if found.user_id is not None:
             about_user(found.user_id)
         if by_cookie and environ["REQUEST_METHOD"] not in _SAFE:
@@ -124,8 +135,9 @@ class Gate:
 
     def _token(self, environ: Mapping[str, Any]) -> tuple[str | None, bool]:
         """The token, and whether a cookie brought it."""
-        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme:
+        authorization = environ.get("HTTP_AUTHORIZATION")
+        if authorization:
+            scheme, _, token = authorization.partition(" ")
             if scheme != "Bearer" and scheme.lower() != "bearer":
                 raise Unauthorized("bad_token", "The Authorization header must hold a bearer token.")
             return token.strip(), False

@@ -8,7 +8,7 @@ from typing import Any
 from bottle import HTTPResponse
 
 from backend.entities import ACTIONS, AuditListing, Origin
-from backend.observability.logs import correlation_id
+from backend.observability.tracing import correlation_id
 from backend.service.audit import AuditService
 from backend.web.access import READERS, caller
 from backend.web.cursors import audit_cursor_text, audit_position_in, links
@@ -53,7 +53,7 @@ _QUERY = {
 
 def origin() -> Origin:
     """Where the current request comes from."""
-    return Origin(caller().user_id, correlation_id.get())
+    return Origin(caller().user_id, correlation_id())
 
 
 def operations(audit: AuditService) -> list[Operation]:

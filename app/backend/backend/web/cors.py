@@ -37,6 +37,7 @@ class Cors:
     """The headers for one list of origins. Listed ones may send credentials; where all may come (`*`), none may."""
 
     def __init__(self, origins: tuple[str, ...]) -> None:
+        self.is_used = bool(origins)
         self._any = ANY in origins
         self._origins: dict[str, Headers] = {
             origin: [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true"), *_VARY]
@@ -45,9 +46,7 @@ class Cors:
         }
 
     def headers(self, environ: Mapping[str, Any]) -> Headers:
-        """What an answer to this request needs; without a permission for an origin that has none."""
-        if not self._origins and not self._any:
-            return []
+        """What an answer to this request needs, where there are any origins; no permission for one that has none."""
         permission = self._permission(environ.get("HTTP_ORIGIN"))
         if permission is None:
             return [] if self._any else _VARY

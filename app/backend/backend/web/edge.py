@@ -6,17 +6,17 @@ Each of these is decided in a module of its own; here they are put around a requ
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable
 from functools import lru_cache
+from time import perf_counter
 from typing import Any
 
 from backend.cache.rates import WINDOW_S
 from backend.config import Settings
 from backend.connections import cut_quiet
 from backend.observability.instruments import Instruments
-from backend.observability.logs import CORRELATION_HEADER, correlation_id, correlation_id_from
-from backend.observability.request_lines import Line, RequestLines
+from backend.observability.logs import CORRELATION_HEADER, is_acceptable
+from backend.observability.request_lines import RequestLines
 from backend.observability.tracing import Tracer, current
 from backend.web import security_headers
 from backend.web.access import CLIENT_KEY, LEFT_KEY
@@ -31,13 +31,14 @@ from backend.web.compression import (
 from backend.web.cors import Cors, is_preflight
 from backend.web.json import CACHE_KEY, DEPTH_KEY
 from backend.web.lean import ROUTE_KEY, LeanBottle
-from backend.web.limits import Bodies, Refused, body_length, check_line
+from backend.web.limits import Bodies, Refused, check_line, may_have_body
 from backend.web.proxies import Client, Proxies
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
 
 _NO_BODY = (204, 304)
+_NOTHING = io.BytesIO()  # what requests without a body are read from: nobody can use it up
 
 
 class Edge:
@@ -58,63 +59,60 @@ class Edge:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
         """One request."""
-        started = time.perf_counter()
-        trace = self._tracer.begin(environ.get("HTTP_TRACEPARENT"), environ.get("HTTP_TRACESTATE", ""))
-        request_id = correlation_id_from(environ.get("HTTP_X_CORRELATION_ID"), trace.trace_id)
-        token, trace_token = correlation_id.set(request_id), current.set(trace)
-        client = environ[CLIENT_KEY] = self._proxies.client(
-            environ.get("REMOTE_ADDR", ""),
-            environ.get("HTTP_X_FORWARDED_FOR"),
-            environ.get("HTTP_X_FORWARDED_PROTO"),
-        )
-        method = environ["REQUEST_METHOD"]
+        started = perf_counter()
+        get = environ.get
+        trace = self._tracer.begin(get("HTTP_TRACEPARENT"), get("HTTP_TRACESTATE", ""))
+        own_id = get("HTTP_X_CORRELATION_ID")
+        if own_id is not None and is_acceptable(own_id):
+            trace.correlation_id = own_id
+        token = current.set(trace)
         try:
-            packed_condition = uncompress_conditions(environ)
-            line, headers, body = self._answer(environ)
-            status = int(line[:3])
-            if packed_condition or len(body) >= COMPRESS_FROM_BYTES:
-                headers, body = with_compression(environ, status, headers, body, packed_condition)
-            headers += self._own_headers(environ, headers, client)
-            headers.append((CORRELATION_HEADER, request_id))
-            if status not in _NO_BODY and method != "HEAD":
-                headers.append(("Content-Length", str(len(body))))
-            took_s = time.perf_counter() - started
-            route = environ.get(ROUTE_KEY, "UNKNOWN")
-            self._instruments.answered(method, route, status, took_s)
-            path = environ.get("PATH_INFO", "")
-            self._tracer.end(trace, method, route, path, status, started, took_s)
-            self._lines.write(
-                Line(method, path, status, took_s, len(body), client.address, trace.user_id, environ.get(CACHE_KEY)),
-                request_id,
-                trace,
+            method, path = environ["REQUEST_METHOD"], get("PATH_INFO", "")
+            client = environ[CLIENT_KEY] = self._proxies.client(
+                get("REMOTE_ADDR", ""), get("HTTP_X_FORWARDED_FOR"), get("HTTP_X_FORWARDED_PROTO")
             )
+            packed_condition = uncompress_conditions(environ)
+            line, headers, body = self._answer(environ, method, path)
+            status, size = int(line[:3]), len(body)
+            if packed_condition or size >= COMPRESS_FROM_BYTES:
+                headers, body = with_compression(environ, status, headers, body, packed_condition)
+                size = len(body)
+            headers += self._own_headers(environ, headers, client)
+            headers.append((CORRELATION_HEADER, trace.correlation_id))
+            if status not in _NO_BODY and method != "HEAD":
+                headers.append(("Content-Length", str(size)))
+            took_s = perf_counter() - started
+            route = get(ROUTE_KEY, "UNKNOWN")
+            self._instruments.answered(method, route, status)(took_s)
+            self._tracer.end(trace, method, route, path, status, started, took_s)
+            self._lines.write(trace, method, path, status, took_s, size, client.address, get(CACHE_KEY))
         finally:
-            current.reset(trace_token)
-            correlation_id.reset(token)
+            current.reset(token)
         start_response(line, headers)
         return [] if method == "HEAD" else [body]
 
-    def _answer(self, environ: Environ) -> tuple[str, Headers, bytes]:
-        if is_preflight(environ):
+    def _answer(self, environ: Environ, method: str, path: str) -> tuple[str, Headers, bytes]:
+        if method == "OPTIONS" and is_preflight(environ):
             return "204 No Content", [], b""
         try:
-            check_line(environ)
-            has_body = body_length(environ) != 0
-            environ["wsgi.input"] = io.BytesIO(self._bodies.read(environ) if has_body else b"")
-            environ[DEPTH_KEY] = self._max_json_depth
+            check_line(method, path, environ.get("QUERY_STRING", ""))
+            if may_have_body(environ):
+                environ["wsgi.input"] = io.BytesIO(self._bodies.read(environ))
+                environ[DEPTH_KEY] = self._max_json_depth
+            else:
+                environ["wsgi.input"] = _NOTHING
         except Refused as refused:
             made = refused.answer()
             return made.status_line, made.headerlist, made.body
-        return self._app.answer(environ)
+        return self._app.answer(environ, method, path)
 
     def _own_headers(self, environ: Environ, answered: Headers, client: Client) -> Headers:
-        """Those of security, limits and CORS; an answer may bring a content policy of its own."""
-        security = security_headers.WITH_API_POLICY
-        for name, _ in answered:
-            if name == security_headers.POLICY:
-                security = security_headers.ALWAYS
-        headers = [*security, *self._cors.headers(environ)]
-        if client.https or self._always_https:
+        """Those of security, limits and CORS."""
+        is_page = security_headers.FOR_PAGE in answered
+        headers = [*(security_headers.ALWAYS if is_page else security_headers.WITH_API_POLICY)]
+        if self._cors.is_used:
+            headers += self._cors.headers(environ)
+        if self._always_https or client.https:
             headers.append(security_headers.HTTPS_ONLY)
         left = environ.get(LEFT_KEY)
         if left is not None:

@@ -10,7 +10,7 @@ from bottle import HTTPResponse, request
 from backend.entities import AuditEntry, Page, UserExport
 from backend.errors import FieldError, InvalidRequest
 from backend.forms import time_text, to_json, user_to_json
-from backend.observability.logs import correlation_id
+from backend.observability.tracing import correlation_id
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
@@ -33,15 +33,27 @@ class ReadyReply(HTTPResponse):
 
     def __init__(self, line: str, headers: list[tuple[str, str]], body: bytes) -> None:
         # Not the base class's work, which takes longer than all else that such an answer needs.
-        self._status_line, self._status_code = line, int(line[:3])
-        self._cookies = None
-        self.body = body
-        self.pairs = headers
+        self.ready = line, headers, body
+
+    # For Bottle, which asks only where a request goes through it.
+
+    _cookies = None
+
+    @property
+    def _status_line(self) -> str:
+        return self.ready[0]
+
+    @property
+    def _status_code(self) -> int:
+        return int(self.ready[0][:3])
 
     @property
     def _headers(self) -> dict[str, list[str]]:
-        """For Bottle, which asks only where a request goes through it."""
-        return {name: [value] for name, value in self.pairs}
+        return {name: [value] for name, value in self.ready[1]}
+
+    @property
+    def body(self) -> bytes:
+        return self.ready[2]
 
 
 def problem(
@@ -57,8 +69,9 @@ def problem(
         "code": code,
         "errors": [{"field": e.field or None, "code": e.code, "detail": e.message} for e in errors or ()],
     }
-    if correlation_id.get():
-        body["correlation_id"] = correlation_id.get()
+    found = correlation_id()
+    if found is not None:
+        body["correlation_id"] = found
     return reply(body, status, Content_Type=PROBLEM_TYPE, **headers)
 
 

@@ -21,24 +21,27 @@ class LeanBottle(Bottle):
 
     def __init__(self) -> None:
         super().__init__()
+        self._literal: dict[tuple[str, str], Callable[..., HTTPResponse]] = {}
         self._short: dict[str, list[tuple[re.Pattern[str], Callable[..., HTTPResponse], str]]] = {}
 
     def add_operation(self, method: str, path: str, handler: Callable[..., HTTPResponse]) -> None:
         """A handler that answers, whatever happens in it. `path`: "/api/users/{user_id}"."""
         self.route(path.replace("{", "<").replace("}", ">"), method, handler, skip=True)
+        if "{" not in path:
+            self._literal[method, path] = handler
+            return
         pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)))
         self._short.setdefault(method, []).append((pattern, handler, path))
 
-    def answer(self, environ: Environ) -> tuple[str, Headers, bytes]:
+    def answer(self, environ: Environ, method: str, path: str) -> tuple[str, Headers, bytes]:
         """Status line, headers and body for a request."""
-        path = environ.get("PATH_INFO", "")
-        for pattern, handler, route in self._short.get(environ["REQUEST_METHOD"], ()):
+        literal = self._literal.get((method, path))
+        if literal is not None:
+            return _answer_of(literal, environ, path, {})
+        for pattern, handler, route in self._short.get(method, ()):
             match = pattern.fullmatch(path)
             if match is not None:
-                environ[ROUTE_KEY] = route
-                request.bind(environ)
-                made = handler(**match.groupdict())
-                return made.status_line, pairs_of(made), made.body or b""
+                return _answer_of(handler, environ, route, match.groupdict())
         return self._through_bottle(environ)
 
     def _through_bottle(self, environ: Environ) -> tuple[str, Headers, bytes]:
@@ -64,7 +67,12 @@ class LeanBottle(Bottle):
         return caught["status"], headers, body
 
 
-def pairs_of(answer: HTTPResponse) -> Headers:
-    """The answer's headers."""
-    pairs: Headers = answer.pairs if isinstance(answer, ReadyReply) else answer.headerlist
-    return pairs
+def _answer_of(
+    handler: Callable[..., HTTPResponse], environ: Environ, route: str, in_path: dict[str, str]
+) -> tuple[str, Headers, bytes]:
+    environ[ROUTE_KEY] = route
+    request.bind(environ)
+    made = handler(**in_path)
+    if isinstance(made, ReadyReply):
+        return made.ready
+    return made.status_line, made.headerlist, made.body or b""

@@ -38,13 +38,18 @@ class Refused(Exception):
         return problem(self._status, self._code, self._message, [error], **self._headers)
 
 
-def check_line(environ: Mapping[str, Any]) -> None:
+def check_line(method: str, path: str, query: str) -> None:
     """Raises Refused for a request line that is not taken."""
-    if not environ["REQUEST_METHOD"].isupper():
+    if not method.isupper():
         # Bottle would take "get" for GET; who decides by the method would not.
         raise Refused(400, "bad_method", "Methods are written in capitals.")
-    if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > MAX_TARGET:
+    if len(path) + len(query) > MAX_TARGET:
         raise Refused(414, "target_too_long", f"Path and query must have at most {MAX_TARGET} characters.")
+
+
+def may_have_body(environ: Mapping[str, Any]) -> bool:
+    """Whether anything says that there is a body."""
+    return "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
 
 
 def body_length(environ: Mapping[str, Any]) -> int | None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from bottle import HTTPResponse, request
 
 from backend.errors import InvalidRequest, NotFound
-from backend.service.admission import LookUp
+from backend.service.admission import Copies
 from backend.web.access import ADMINS, Access, Gate
 from backend.web.failures import answer_errors
 from backend.web.json import JSON_TYPE, media_type, problem, read_json
@@ -50,7 +50,7 @@ class Operation:
     run: Callable[..., HTTPResponse]
     answers: Mapping[int, Answer]
     access: Access = ADMINS
-    look_up: Callable[[int], LookUp] | None = None  # the copy that `run` will want, of the user in the path, as `entry`
+    copies: Copies | None = None  # of which `run` will want that of the user in the path, as `entry`
     limited: bool = True  # counted against the limits of requests a minute
     in_path: Mapping[str, Parameter] = field(default_factory=dict)
     in_query: Mapping[str, Parameter] = field(default_factory=dict)
@@ -90,32 +90,40 @@ def add(app: LeanBottle, operation: Operation, gate: Gate) -> None:
         for name, parameter in operation.in_header.items()
     ]
 
-    kind = operation.kind
+    kind, access, copies, run = operation.kind, operation.access, operation.copies, operation.run
+    guarded = operation.limited or not access.public
+    in_path, in_query, body = operation.in_path, operation.in_query, operation.body
 
     def call(**path: str) -> HTTPResponse:
-        given = {name: _in_path(name, text, operation.in_path[name]) for name, text in path.items()}
-        if operation.limited or not operation.access.public:
-            look_up = operation.look_up(given["user_id"]) if operation.look_up is not None else None
-            entry = gate.admit(operation.access, kind, given, look_up)
-            if look_up is not None:
-                given["entry"] = entry
+        environ = request.environ
         errors: Errors = []
-        query = given_query() if operation.in_query else {}
-        for name, parameter in operation.in_query.items():
-            text = query.get(name)
-            given[name] = parameter.default if text is None else parameter.kind.parse(name, text, errors)
+        given: dict[str, Any] = {}
+        for name, text in path.items():
+            given[name] = in_path[name].kind.parse(name, text, errors)
+            if errors:
+                # What is wrong in an address leads nowhere.
+                raise NotFound(f"There is no {name.removesuffix('_id')} {text[:40]!r}.")
+        if copies is not None:
+            given["entry"] = gate.admit(environ, access, kind, given, copies, given["user_id"])
+        elif guarded:
+            gate.admit(environ, access, kind, given)
+        if in_query:
+            query = given_query()
+            for name, parameter in in_query.items():
+                asked = query.get(name)
+                given[name] = parameter.default if asked is None else parameter.kind.parse(name, asked, errors)
         for key, argument, name, parameter in headers:
-            text = request.environ.get(key)
-            given[argument] = parameter.default if text is None else parameter.kind.parse(name, text, errors)
+            asked = environ.get(key)
+            given[argument] = parameter.default if asked is None else parameter.kind.parse(name, asked, errors)
         if errors:
             raise InvalidRequest(errors)
-        if operation.body is not None:
+        if body is not None:
             if media_type() != operation.body_type:
                 raise _unsupported(operation)
-            given["body"] = operation.body.parse("", read_json(), errors)
+            given["body"] = body.parse("", read_json(), errors)
             if errors:
                 raise InvalidRequest(errors)
-        return operation.run(**given)
+        return run(**given)
 
     app.add_operation(operation.method, operation.path, answer_errors(call))
 
@@ -131,12 +139,3 @@ def given_query() -> dict[str, str]:
     """The query of the current request; what is no UTF-8 comes as halves of surrogate pairs, which no kind takes."""
     # Bottle's own reads it as Latin-1.
     return dict(parse_qsl(request.query_string, keep_blank_values=True, errors="surrogateescape"))
-
-
-def _in_path(name: str, text: str, parameter: Parameter) -> Any:
-    """What is wrong in an address leads nowhere."""
-    errors: Errors = []
-    value = parameter.kind.parse(name, text, errors)
-    if errors:
-        raise NotFound(f"There is no {name.removesuffix('_id')} {text[:40]!r}.")
-    return value

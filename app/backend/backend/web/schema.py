@@ -198,11 +198,11 @@ class Whole:
 
     def parse(self, name: str, value: object, errors: Errors) -> int:
         text = str(value)
-        if not (text.isascii() and text.isdigit() and len(text) <= 19) or not self.low <= int(text) <= self.high:
-            said = f"{name} must be a whole number from {self.low} to {self.high}."
-            errors.append(FieldError(name, "out_of_range", said))
-            return self.low
-        return int(text)
+        if text.isascii() and text.isdigit() and len(text) <= 19 and self.low <= (number := int(text)) <= self.high:
+            return number
+        said = f"{name} must be a whole number from {self.low} to {self.high}."
+        errors.append(FieldError(name, "out_of_range", said))
+        return self.low
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ ALWAYS: Headers = [
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 ]
+FOR_PAGE = (POLICY, PAGE_POLICY)
 WITH_API_POLICY: Headers = [*ALWAYS, (POLICY, API_POLICY)]
 # Two years, as the browsers' own list of such hosts asks for at least one.
 HTTPS_ONLY = ("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
