@@ -13,7 +13,8 @@ from backend.server import serve
 def main() -> int:
     """Reads the environment, then serves."""
     try:
-        # Granian puts the environment into that of every request.
+        # Granian puts the environment into that of every request, where secrets have no business, and each variable
+        # takes its time.
         settings = take_settings(os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)

@@ -159,6 +159,18 @@ class AuditEntry:
     details: Mapping[str, Any]  # never personal data
 
 
+class AuditLook(NamedTuple):
+    """Somebody looked at data, as it is to be noted; `at`: seconds since the epoch. All else is as in an entry."""
+
+    id: str
+    at: float
+    action: str
+    actor: int | None
+    subject: int | None
+    correlation_id: str | None
+    details: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditListing:
     """Which entries of the audit log are asked for, the latest first. None does not narrow it."""

@@ -86,9 +86,11 @@ class _Reader:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self.names: set[str] = set()  # of all that was looked for
         self.problems: list[str] = []
 
     def text(self, name: str, default: str = "") -> str:
+        self.names.add(name)
         return self._environ.get(name, "").strip() or default
 
     def required(self, name: str) -> str:
@@ -287,16 +289,20 @@ def database_from_env(environ: Mapping[str, str]) -> Database:
 
 
 def take_settings(environ: MutableMapping[str, str]) -> Settings:
-    """All settings of the service, whose secrets are not in the environment any more. Raises ConfigError."""
-    settings = settings_from_env(environ)
-    for name in SECRETS:
+    """All settings of the service, which are not in the environment any more. Raises ConfigError."""
+    read = _Reader(environ)
+    settings = _settings(read)
+    for name in {*read.names, *SECRETS}:
         environ.pop(name, None)
     return settings
 
 
 def settings_from_env(environ: Mapping[str, str]) -> Settings:
     """All settings of the service. Raises ConfigError, which names every wrong variable at once."""
-    read = _Reader(environ)
+    return _settings(_Reader(environ))
+
+
+def _settings(read: _Reader) -> Settings:
     settings = Settings(
         database=_database(read),
         redis=_redis(read),

@@ -34,9 +34,13 @@ def to_json(body: object) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def copy_of(user: User) -> UserCopy:
-    """The user as it is handed out: what `to_json` makes of `user_to_json`, in a tenth of the time."""
-    name, email, status = map(_quoted, (user.name, user.email, user.status))
-    times = f'"created_at":"{time_text(user.created_at)}","updated_at":"{time_text(user.updated_at)}"'
-    text = f'{{"id":{user.id},"name":{name},"email":{email},"status":{status},{times}}}'
-    return UserCopy(id=user.id, version=user.version, body=text.encode())
+def copy_of(
+    user_id: int, version: int, name: str, email: str, status: str, created_at: str, updated_at: str
+) -> UserCopy:
+    """A user as it is handed out: what `to_json` makes of `user_to_json`, in a tenth of the time. Times are as
+    `time_text` writes them."""
+    text = (
+        f'{{"id":{user_id},"name":{_quoted(name)},"email":{_quoted(email)},"status":"{status}",'
+        f'"created_at":"{created_at}","updated_at":"{updated_at}"}}'
+    )
+    return UserCopy(user_id, version, text.encode())

@@ -6,17 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
+from uuid import RFC_4122, UUID
 
 import pytest
-from backend.entities import AuditEntry, AuditListing, Origin
+from backend.entities import AuditListing, AuditLook, Origin
 from backend.observability.instruments import Instruments
 from backend.repository.audit import AuditRepository
 from backend.repository.pool import Pool
-from backend.service.audit import MAX_QUEUE, WRITE_EVERY_S, AuditService
+from backend.service.audit import MAX_QUEUE, WRITE_EVERY_S, AuditService, new_ids
 
 from app.backend.tests.auth_help import PASSWORD, Person, join, log_in
 
@@ -213,8 +212,8 @@ class BusyLog(AuditRepository):
         self.audit: AuditService | None = None
         self.written: list[tuple[float, int]] = []  # when, and how many
 
-    def append(self, entries: Sequence[AuditEntry]) -> None:
-        self.written.append((time.monotonic(), len(entries)))
+    def append(self, looks: Sequence[AuditLook]) -> None:
+        self.written.append((time.monotonic(), len(looks)))
         assert self.audit is not None
         if len(self.written) < 3:
             self.audit.user_read(Origin(1, "r"), 2)
@@ -237,19 +236,25 @@ def test_what_comes_while_looks_are_written_waits_for_the_next_turn(until: Any) 
 def test_a_batch_that_is_sent_again_is_there_once(database: Any, sql: Any) -> None:
     pool = Pool(database)
     repository = AuditRepository(pool, Instruments().invocations)
-    look = AuditEntry(
-        id=str(uuid4()),
-        at=datetime.now(UTC),
-        action="user.read",
-        actor=1,
-        subject=2,
-        correlation_id=None,
-        details={},
-    )
-    repository.append([look])
-    repository.append([look])
-    assert repository.list(AuditListing(), 10).entries == (look,)
+    ids, at = new_ids(2), time.time()
+    looks = [
+        AuditLook(ids[0], at, "user.read", 1, 2, None, {}),
+        AuditLook(ids[1], at - 1, "users.listed", 1, None, 'é"\\', {"parameters": ["search"], "users": 3}),
+    ]
+    repository.append(looks)
+    repository.append(looks)
+    found = repository.list(AuditListing(), 10).entries
+    assert [(one.id, one.action, one.actor, one.subject, one.correlation_id, one.details) for one in found] == [
+        (look.id, *look[2:]) for look in looks
+    ]
+    assert [one.at.timestamp() for one in found] == [pytest.approx(look.at, abs=1e-5) for look in looks]
     pool.close()
+
+
+def test_ids_are_random_uuids_and_all_different() -> None:
+    ids = new_ids(1000)
+    assert len(set(ids)) == 1000
+    assert {(UUID(one).version, UUID(one).variant, str(UUID(one)) == one) for one in ids} == {(4, RFC_4122, True)}
 
 
 def test_pages_of_the_log_have_each_entry_once_the_latest_first(people: Any, sql: Any) -> None:

@@ -110,17 +110,16 @@ def test_every_variable_reaches_its_setting() -> None:
     assert PII_KEY not in repr(settings) and "nine" not in repr(settings)
 
 
-def test_secrets_that_were_read_are_in_the_environment_no_more() -> None:
+def test_what_was_read_is_in_the_environment_no_more() -> None:
     environ = LEAST | {
-        **{"REDIS_HOST": "cache.internal", "REDIS_PASSWORD": "hush", "AUTH_KEYS": KEYS},
+        **{"PATH": "/usr/bin", "REDIS_HOST": "cache.internal", "REDIS_PASSWORD": "hush", "AUTH_KEYS": KEYS},
         "PII_KEYS": f'[{{"kid": "index", "key": "{PII_KEY}"}}, {{"kid": "a", "key": "{PII_KEY}"}}]',
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
         "OTEL_EXPORTER_OTLP_HEADERS": "api-key=top-secret",
     }
     settings = take_settings(environ)
     assert len(settings.secrets()) == 6
-    assert not [secret for secret in settings.secrets() for value in environ.values() if secret in value]
-    assert set(LEAST) - set(environ) == {"DATABASE_PASSWORD"}
+    assert environ == {"PATH": "/usr/bin"}
     managed = LEAST | {"DATABASE_SECRET": '{"username": "app", "password": "hush-hush"}'}
     assert take_settings(managed).database.password == "hush-hush"
     assert "hush-hush" not in "".join(managed.values())

@@ -188,7 +188,7 @@ def test_callers_decide_then_chance_and_what_failed_or_was_slow_is_kept_anyway(
 @given(st.lists(st.integers(0, 6), max_size=40))
 def test_spans_are_nested_as_the_blocks_were(depths: list[int]) -> None:
     # Opens and closes blocks to the depth that each number says; their places are known only when they end.
-    trace = Tracer(1.0, 9.0, None).begin(None)
+    trace = Tracer(1.0, 9.0, lambda kept: None).begin(None)
     token = current.set(trace)
     opened: list[tuple[str, float]] = []
     around: dict[str, str | None] = {}
@@ -206,7 +206,7 @@ def test_spans_are_nested_as_the_blocks_were(depths: list[int]) -> None:
 
 
 def test_a_request_that_does_very_much_is_recorded_up_to_a_bound() -> None:
-    trace = Tracer(1.0, 9.0, None).begin(None)
+    trace = Tracer(1.0, 9.0, lambda kept: None).begin(None)
     token = current.set(trace)
     for _ in range(MOST_SPANS + 10):
         record("block", 0.0)

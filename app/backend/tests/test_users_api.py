@@ -195,6 +195,22 @@ def test_names_of_all_scripts_come_back_as_they_went_in(api: Any) -> None:
     assert api("GET", "/api/users/1").json["name"] == "Ünal 王 🚀"
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *("2026-01-01 00:00:00+00", "1999-12-31 23:59:59.9+00", "2026-07-01 12:00:00.000001+05:30"),
+        *("0900-03-04 05:06:07.080910+00", "9998-12-31 23:59:59.999999+00"),
+    ],
+)
+def test_a_user_is_written_in_one_way_wherever_it_comes_from(api: Any, sql: Any, moment: str) -> None:
+    api("POST", "/api/users", {"name": 'Ünal "王" \\ 🚀 \u2003/', "email": "u@example.com", "status": "inactive"})
+    sql("UPDATE users SET created_at = %s, updated_at = %s", moment, moment)
+    listed = api("GET", "/api/users").content
+    missed, hit = api("GET", "/api/users/1"), api("GET", "/api/users/1")
+    assert (missed.headers["X-Cache"], hit.headers["X-Cache"]) == ("miss", "hit")
+    assert missed.content == hit.content and missed.content in listed
+
+
 def test_head_has_the_headers_of_get_and_no_body(api: Any) -> None:
     api("POST", "/api/users", ADA)
     head, got = api("HEAD", "/api/users/1"), api("GET", "/api/users/1")

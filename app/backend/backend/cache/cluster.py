@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import hiredis
@@ -66,12 +66,12 @@ class ClusterWire:
             raise
         return [self._follow(one, answer) for one, answer in zip(commands, answers, strict=True)]
 
-    def tell(self, key: bytes, digest: bytes, short: bytes, whole: Callable[[], bytes]) -> None:
-        """A script for a key, without waiting for what becomes of it: nothing, where the key has moved. Raises
-        RedisError where it cannot be sent."""
+    def tell(self, one: Command) -> None:
+        """Sends a command whose answer nobody wants, so that there is none: nothing becomes of it where the key has
+        moved. Raises RedisError where it cannot be sent."""
         owners = self._owners or self._look()
         try:
-            self._node(self._owner(owners, key)).tell(digest, short, whole)
+            self._node(self._owner(owners, one.key)).tell(one.packed)
         except RedisError:
             self._owners = []
             raise

@@ -31,6 +31,7 @@ class Script:
 
     def __init__(self, text: str) -> None:
         self._text = text.encode()
+        self._eval = b"$4\r\nEVAL\r\n$%d\r\n%b\r\n$1\r\n1\r\n" % (len(self._text), self._text)
         self._digest = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
 
     def run(self, ask: Ask, key: bytes, *arguments: bytes) -> Any:
@@ -50,8 +51,9 @@ class Script:
 
     def tell(self, wire: Wire, key: bytes, *arguments: bytes) -> None:
         """The same for whom the answer does not matter. Raises RedisError where it cannot be sent."""
-        short = self._command(key, arguments, known=True).packed
-        wire.tell(key, self._digest, short, lambda: self._command(key, arguments, known=False).packed)
+        # Told whole: where Redis does not know it by its digest, nobody would hear of that.
+        words = b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in (key, *arguments)])
+        wire.tell(Command(key, b"*%d\r\n%b%b" % (4 + len(arguments), self._eval, words)))
 
     def _command(self, key: bytes, arguments: Sequence[bytes], *, known: bool) -> Command:
         name, script = (b"EVALSHA", self._digest) if known else (b"EVAL", self._text)

@@ -20,7 +20,7 @@ from backend.cache.wire import Command, command
 
 WINDOW_S = 60
 FREE_SHARE = 10
-TELL_EVERY_S = 0.1
+TELL_EVERY_S = 1.0
 _AT_ONCE = 50  # counts of a message: a longer one would hold requests up while it is put together
 _MOST = 100_000
 

@@ -126,12 +126,12 @@ class VersionedCache(Generic[R]):
 
     def get(self, row_id: int) -> R | Absent | None:
         """The copy, None for a miss."""
-        found: R | Absent | None = self.near(row_id, self._clock())
-        if found is not None:
-            return found
-        question = self.question(row_id)
-        began = perf_counter()
-        answers = self._link.ask([question.command]) if question else None
+        return self.near(row_id, self._clock()) or self.far(row_id)
+
+    def far(self, row_id: int) -> R | Absent | None:
+        """The copy that Redis has, None for a miss."""
+        question, began = self.question(row_id), perf_counter()
+        answers = self._link.ask([question.command]) if question is not None else None
         found = self.read(question, answers[0] if answers else None)
         record("cache get", began, CLIENT, self.hits if found is not None else self.misses)
         return found
@@ -164,7 +164,7 @@ class VersionedCache(Generic[R]):
 
     def put(self, row: R) -> None:
         """Offers a row read from the database; an older one never replaces a newer one."""
-        if self._link.is_open() and row.id not in self._owed:
+        if row.id not in self._owed and self._link.is_open():
             self._offer(row.id, row.version, self._form.write(row), self._form.ttl_s)
 
     def put_absent(self, row_id: int) -> None:
@@ -254,6 +254,10 @@ class NoCache(Generic[R]):
 
     def near(self, row_id: int, now: float) -> R | None:
         """Nothing is ever here, either."""
+        return None
+
+    def far(self, row_id: int) -> R | Absent | None:
+        """Nor anywhere else."""
         return None
 
     def question(self, row_id: int) -> Question | None:

@@ -56,12 +56,13 @@ def get(key: bytes) -> Command:
     return Command(key, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key))
 
 
+_UNANSWERED = command(b"", b"CLIENT", b"REPLY", b"SKIP").packed  # this one and the next
+
+
 class Connection:
     """One socket to one node. Its methods raise RedisError."""
 
     def __init__(self, settings: RedisSettings, host: str, port: int) -> None:
-        self.scripts: set[bytes] = set()  # digests of those that the node knows
-        self.unheard = 0  # answers to come that nobody waits for
         self._reader = hiredis.Reader(protocolError=RedisError, replyError=hiredis.ReplyError)
         self._socket = _open(settings, host, port)
         words = [b"HELLO", b"2", b"SETNAME", b"capstan-backend"]
@@ -94,11 +95,6 @@ class Connection:
         reader, answers = self._reader, []
         while True:
             while (answer := reader.gets()) is not False:
-                if self.unheard:
-                    self.unheard -= 1
-                    if isinstance(answer, hiredis.ReplyError):
-                        self.scripts.clear()  # it has forgotten them, as a rule
-                    continue
                 answers.append(answer)
                 if len(answers) == count:
                     return answers
@@ -208,13 +204,15 @@ class Node:
             return self._again(sent, error)
         return sent
 
-    def tell(self, digest: bytes, short: bytes, whole: Callable[[], bytes]) -> None:
-        """Sends a script's command whose answer nobody waits for: `short` names the script by its digest, `whole` tells
-        the node what the script is."""
-        connection: Connection | None = getattr(self._own, "connection", None)
-        sent = self.send([short if connection is not None and digest in connection.scripts else whole()])
-        sent.connection.unheard += 1
-        sent.connection.scripts.add(digest)
+    def tell(self, packed: bytes) -> None:
+        """Sends a command that Redis is not to answer."""
+        message = _UNANSWERED + packed
+        known: Connection | None = getattr(self._own, "connection", None)
+        connection = known or self._connect()
+        try:
+            connection.send(message)
+        except RedisError as error:
+            self._again(Sent(connection, message, 0, known is not None), error)
 
     def receive(self, sent: Sent) -> list[Any]:
         """The answers."""
@@ -275,9 +273,10 @@ class SingleWire:
         command is a hiredis.ReplyError among the answers."""
         return self._node.ask([one.packed for one in commands])
 
-    def tell(self, key: bytes, digest: bytes, short: bytes, whole: Callable[[], bytes]) -> None:
-        """A script for a key, without waiting for what becomes of it. Raises RedisError where it cannot be sent."""
-        self._node.tell(digest, short, whole)
+    def tell(self, one: Command) -> None:
+        """Sends a command whose answer nobody wants, so that there is none. Raises RedisError where it cannot be
+        sent."""
+        self._node.tell(one.packed)
 
     def connect(self, key: bytes) -> Connection:
         """A connection of one's own to the node that has the key. Raises RedisError."""

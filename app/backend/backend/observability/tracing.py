@@ -78,18 +78,21 @@ def parse_tracestate(header: str) -> str:
 
 
 class Trace:
-    """One request's part of a trace. `spans`: what was done in it, each appended when it ended. `correlation_id`: the
-    client's own, or the trace's."""
+    """One request's part of a trace. `spans`: what was done in it, each appended when it ended, as long as there is
+    `room`. `correlation_id`: the client's own, or the trace's."""
 
-    __slots__ = ("correlation_id", "parent", "sampled", "span_id", "spans", "state", "trace_id", "user_id")
+    __slots__ = ("correlation_id", "parent", "room", "sampled", "span_id", "spans", "state", "trace_id", "user_id")
 
-    def __init__(self, trace_id: str, span_id: str, sampled: bool, parent: Parent | None, state: str) -> None:
+    def __init__(
+        self, trace_id: str, span_id: str, sampled: bool, parent: Parent | None, state: str, room: int
+    ) -> None:
         self.trace_id = self.correlation_id = trace_id
         self.span_id = span_id
         self.sampled = sampled
         self.parent = parent
         self.state = state  # `tracestate` as the client wrote it
         self.spans: list[Span] = []
+        self.room = room
         self.user_id: int | None = None
 
 
@@ -120,7 +123,8 @@ def record(
     """Adds a span that ends now to the current trace, if there is one. Returns its end."""
     ended = perf_counter()
     trace = current.get()
-    if trace is not None and len(trace.spans) < MOST_SPANS:
+    if trace is not None and trace.room:
+        trace.room -= 1
         trace.spans.append(_new(Span, (name, kind, tags, began, ended, error)))
     return ended
 
@@ -205,15 +209,16 @@ class Tracer:
         self._refused = round((1 - share) * 2**_SAMPLE_BITS)  # ids below that
         self._slow_s = slow_s
         self._keep = keep
+        self._room = MOST_SPANS if keep is not None else 0
 
     def begin(self, traceparent: str | None, tracestate: str = "") -> Trace:
         """The trace of a request with these headers."""
         parent = parse_traceparent(traceparent) if traceparent else None
         if parent is not None:
-            return Trace(parent.trace_id, new_span_id(), parent.sampled, parent, tracestate)
+            return Trace(parent.trace_id, new_span_id(), parent.sampled, parent, tracestate, self._room)
         bits = _random.getrandbits(192)  # the trace's id, and behind it that of the span
         ids = f"{bits:048x}"
-        return Trace(ids[:32], ids[32:], bits >> 64 & _SAMPLE_MASK >= self._refused, None, "")
+        return Trace(ids[:32], ids[32:], bits >> 64 & _SAMPLE_MASK >= self._refused, None, "", self._room)
 
     def end(self, trace: Trace, method: str, route: str, path: str, status: int, began: float, took_s: float) -> None:
         """The request is answered."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any
 
-from backend.entities import AuditEntry, AuditListing, AuditPage, AuditPosition
+from backend.entities import AuditEntry, AuditListing, AuditLook, AuditPage, AuditPosition
 from backend.observability.metrics import Timer
 from backend.repository.access import Rows, read, write
 from backend.repository.invocations import Invocations
@@ -35,9 +35,9 @@ def noting(
 _APPEND = Statement(
     "audit_append",
     ("jsonb",),
-    f"INSERT INTO audit_log ({COLUMNS}) SELECT {COLUMNS} FROM jsonb_to_recordset($1) AS (id uuid, at timestamptz,"
-    " action text, actor bigint, subject bigint, correlation_id text, details jsonb) ON CONFLICT DO NOTHING"
-    " RETURNING true",
+    f"INSERT INTO audit_log ({COLUMNS}) SELECT (look->>0)::uuid, to_timestamp((look->>1)::float8), look->>2,"
+    " (look->>3)::bigint, (look->>4)::bigint, look->>5, look->6 FROM jsonb_array_elements($1) AS look"
+    " ON CONFLICT DO NOTHING RETURNING true",
 )
 _LIST = Statement(
     "audit_list",
@@ -58,18 +58,6 @@ def entry_from_row(row: Sequence[Any]) -> AuditEntry:
     )
 
 
-def _to_json(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "at": entry.at.isoformat(),
-        "action": entry.action,
-        "actor": entry.actor,
-        "subject": entry.subject,
-        "correlation_id": entry.correlation_id,
-        "details": dict(entry.details),
-    }
-
-
 class AuditRepository:
     """Reads and extends the audit log. Methods raise DatabaseUnavailable."""
 
@@ -82,9 +70,9 @@ class AuditRepository:
     ) -> Rows:
         return self._invocations.timed(method, send, self._pool, statement, parameters)
 
-    def append(self, entries: Sequence[AuditEntry]) -> None:
+    def append(self, looks: Sequence[AuditLook]) -> None:
         """Adds entries about looks at data; those that are there already stay as they are."""
-        self._timed(write, "append", _APPEND, (json.dumps([_to_json(entry) for entry in entries]),))
+        self._timed(write, "append", _APPEND, (json.dumps(looks),))
 
     def list(self, listing: AuditListing, limit: int, after: AuditPosition | None = None) -> AuditPage:
         """At most `limit` entries, the latest first, those after a position or the first ones."""

@@ -220,16 +220,19 @@ class Pool:
         self._loans.add(loan)
 
     def _end(self, loan: _Loan, error: BaseException | None) -> None:
-        pooled = loan.pooled
+        pooled, connection = loan.pooled, loan.pooled.connection
         self._loans.discard(loan)
         if loan.reported:
             fields = {"held_s": round(self._clock() - loan.since, 3)}
             log.warning("pool: a connection came back after all", extra={"fields": fields})
+        if error is None and not connection.closed and connection.get_transaction_status() == 0:
+            self._put_back(pooled)
+            return
         if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction):
             # The server was demoted. A new connection may lead to the one that took over.
             _close(pooled)
-        broken = bool(pooled.connection.closed)
-        if not broken and pooled.connection.get_transaction_status() != 0:
+        broken = bool(connection.closed)
+        if not broken and connection.get_transaction_status() != 0:
             # In autocommit mode the driver's own rollback() does nothing.
             with contextlib.suppress(psycopg2.Error):
                 pooled.cursor.execute("ROLLBACK")

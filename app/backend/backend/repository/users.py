@@ -11,8 +11,9 @@ from typing import Any
 
 import psycopg2.errors
 
-from backend.entities import SORTS, Listing, Origin, Page, Position, RequestKey, User, UserChange, UserFields
+from backend.entities import SORTS, Listing, Origin, Page, Position, RequestKey, User, UserChange, UserCopy, UserFields
 from backend.errors import InProgress
+from backend.forms import copy_of
 from backend.observability.metrics import Timer
 from backend.repository import idempotency
 from backend.repository.access import Rows, read, write
@@ -50,7 +51,13 @@ def _list_statement(sort: str) -> Statement:
 
 LISTS = {sort: _list_statement(sort) for sort in SORTS}
 _MATCHES = "($2 IS NULL OR version = ANY ($2))"  # decided where the row is locked: nobody writes in between
-_GET = Statement("users_get", ("bigint",), f"SELECT {COLUMNS} FROM users WHERE id = $1")
+_TIME = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""  # as `time_text` writes it
+_GET = Statement(
+    "users_get",
+    ("bigint",),
+    f"SELECT version, name, email, status, {_TIME.format('created_at')}, {_TIME.format('updated_at')}"
+    " FROM users WHERE id = $1",
+)
 # What `of_new` gives.
 INSERT_TYPES = ("bigint", "text", "text", "text", "text[]", "bytea", "bytea")
 INSERT = (
@@ -149,10 +156,14 @@ class UserRepository:
         users = tuple(user_from_row(row, self._sealer) for row in rows[:limit])
         return Page(users, position_of(users[-1], listing) if len(rows) > limit else None)
 
-    def get(self, user_id: int) -> User | None:
-        """The user, None where there is none."""
+    def get(self, user_id: int) -> UserCopy | None:
+        """The user as clients get it, None where there is none."""
         rows = self._read("get", _GET, (user_id,), self._replicas.for_user(user_id))
-        return user_from_row(rows[0], self._sealer) if rows else None
+        if not rows:
+            return None
+        (version, name, email, status, created_at, updated_at), opened = rows[0], self._sealer.open
+        name, email = opened("name", user_id, name), opened("email", user_id, email)
+        return copy_of(user_id, version, name, email, status, created_at, updated_at)
 
     def create(self, fields: UserFields, origin: Origin) -> User:
         """The new user as stored."""

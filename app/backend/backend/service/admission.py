@@ -34,11 +34,10 @@ Copies = VersionedCache[Any] | NoCache[Any]
 
 @dataclass(slots=True)
 class Entry:
-    """A request that was let in. `looked`: whether the copy was looked for; `found`: that copy. `left`: name and size
-    of the limit that is closest to its end, and how many more it allows."""
+    """A request that was let in. `found`: the copy that was looked up for it, None for a miss. `left`: name and size of
+    the limit that is closest to its end, and how many more it allows."""
 
     caller: Caller | None = None
-    looked: bool = False
     found: Any | Absent | None = None
     left: tuple[str, int, int] | None = None
 
@@ -91,9 +90,11 @@ class Admission:
         session = self._sessions.near(user_id, now) if user_id is not None else None
         if copies is not None:
             entry.found = copies.near(row_id, now)
-            entry.looked = entry.found is not None
-        if untold or (session is None and user_id is not None) or (copies is not None and not entry.looked):
-            session = self._ask(user_id, session, limits, counts, copies, row_id, entry)
+        unseen = copies if entry.found is None else None
+        if untold or (session is None and user_id is not None):
+            session = self._ask(user_id, session, limits, counts, unseen, row_id, entry)
+        elif unseen is not None:
+            entry.found = unseen.far(row_id)
         if claims is not None:
             if session is None or not session.active or claims.login not in session.logins:
                 raise self._refused()
@@ -139,14 +140,10 @@ class Admission:
             if by:
                 asked += asks(limit.key, by)
         copy = stored = None
-        if copies is not None and not entry.looked:
-            copy = copies.question(row_id)
-            if copy is not None:
-                asked.append(copy.command)
-        if user_id is not None and session is None:
-            stored = self._sessions.question(user_id)
-            if stored is not None:
-                asked.append(stored.command)
+        if copies is not None and (copy := copies.question(row_id)) is not None:
+            asked.append(copy.command)
+        if user_id is not None and session is None and (stored := self._sessions.question(user_id)) is not None:
+            asked.append(stored.command)
         began = perf_counter()
         answers = self._link.ask(asked) if asked and self._link is not None else None
         left = iter(answers or ())
@@ -155,9 +152,8 @@ class Admission:
                 counts[number] = (self._rates.settled(limit, known, next(left, None)), 0)
                 next(left, None)  # the answer to EXPIRE
         tags = _TAGS
-        if copies is not None and copy is not None and answers is not None:
-            entry.looked = True
-            entry.found = copies.read(copy, next(left, None))
+        if copies is not None:
+            entry.found = copies.read(copy, next(left, None) if copy is not None else None)
             tags = copies.hits if entry.found is not None else copies.misses
         record("cache get", began, CLIENT, tags)
         if user_id is not None and session is None:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from backend.cache.versioned import Absent, NoCache, VersionedCache
 from backend.entities import Listing, Origin, Page, Position, RequestKey, User, UserChange, UserCopy, UserFields
 from backend.errors import NotFound, PreconditionFailed, ServiceError
-from backend.forms import copy_of
 from backend.observability.instruments import Instruments
 from backend.observability.tracing import about_user, traced
 from backend.repository.users import UserRepository
@@ -65,7 +64,7 @@ class UserService:
     def get(self, user_id: int, entry: Entry | None = None) -> tuple[UserCopy, bool]:
         """The user, and whether it came from the cache, where `entry` may have looked already."""
         about_user(user_id)
-        found = entry.found if entry is not None and entry.looked else self._cache.get(user_id)
+        found = entry.found if entry is not None else self._cache.get(user_id)
         if found is None:
             return self._load(user_id)
         return self._known(user_id, found), True
@@ -81,11 +80,10 @@ class UserService:
             found = None if at_once else self._cache.get(user_id)
             if found is not None:
                 return self._known(user_id, found), True
-            user = self._repository.get(user_id)
-            if user is None:
+            copy = self._repository.get(user_id)
+            if copy is None:
                 self._cache.put_absent(user_id)
                 raise NotFound(f"There is no user {user_id}.")
-            copy = copy_of(user)
             self._cache.put(copy)
             return copy, False
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from bottle import HTTPError, HTTPResponse, response
+from bottle import HTTPError, HTTPResponse, request, response
 
 from backend import __version__
 from backend.config import Settings
@@ -31,7 +31,7 @@ from backend.web.lean import LeanBottle
 from backend.web.operations import Answer as Described
 from backend.web.operations import Operation, add
 from backend.web.schema import Object, Shown
-from backend.web.security_headers import FOR_PAGE
+from backend.web.security_headers import PAGE_POLICY, POLICY_KEY
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,8 @@ def operations_app(operations: Sequence[Operation], gate: Gate, cookies: Cookies
 
     @app.get("/api/docs")
     def show_page() -> HTTPResponse:
-        return HTTPResponse(page, 200, dict([("Content-Type", "text/html; charset=utf-8"), FOR_PAGE]))
+        request.environ[POLICY_KEY] = PAGE_POLICY
+        return HTTPResponse(page, 200, {"Content-Type": "text/html; charset=utf-8"})
 
     @app.get("/api/docs.css")
     def show_style() -> HTTPResponse:

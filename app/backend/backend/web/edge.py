@@ -25,6 +25,7 @@ from backend.web.compression import (
     accepts_gzip,
     compress,
     compressed_tag,
+    is_conditional,
     may_compress,
     uncompress_conditions,
 )
@@ -71,13 +72,13 @@ class Edge:
             client = environ[CLIENT_KEY] = self._proxies.client(
                 get("REMOTE_ADDR", ""), get("HTTP_X_FORWARDED_FOR"), get("HTTP_X_FORWARDED_PROTO")
             )
-            packed_condition = uncompress_conditions(environ)
+            packed_condition = is_conditional(environ) and uncompress_conditions(environ)
             line, headers, body = self._answer(environ, method, path)
             status, size = int(line[:3]), len(body)
             if packed_condition or size >= COMPRESS_FROM_BYTES:
                 headers, body = with_compression(environ, status, headers, body, packed_condition)
                 size = len(body)
-            headers += self._own_headers(environ, headers, client)
+            self._add_own_headers(headers, environ, client)
             headers.append((CORRELATION_HEADER, trace.correlation_id))
             if status not in _NO_BODY and method != "HEAD":
                 headers.append(("Content-Length", str(size)))
@@ -106,19 +107,19 @@ class Edge:
             return made.status_line, made.headerlist, made.body
         return self._app.answer(environ, method, path)
 
-    def _own_headers(self, environ: Environ, answered: Headers, client: Client) -> Headers:
+    def _add_own_headers(self, headers: Headers, environ: Environ, client: Client) -> None:
         """Those of security, limits and CORS."""
-        is_page = security_headers.FOR_PAGE in answered
-        headers = [*(security_headers.ALWAYS if is_page else security_headers.WITH_API_POLICY)]
-        if self._cors.is_used:
-            headers += self._cors.headers(environ)
+        headers += security_headers.ALWAYS
+        own_policy = environ.get(security_headers.POLICY_KEY)
+        headers.append((security_headers.POLICY, own_policy) if own_policy else security_headers.FOR_API)
         if self._always_https or client.https:
             headers.append(security_headers.HTTPS_ONLY)
+        if self._cors.is_used:
+            headers += self._cors.headers(environ)
         left = environ.get(LEFT_KEY)
         if left is not None:
             policy, most, more = left
             headers += (_policy_header(policy, most), ("RateLimit", f'"{policy}";r={more}'))
-        return headers
 
 
 @lru_cache

@@ -22,7 +22,9 @@ class LeanBottle(Bottle):
     def __init__(self) -> None:
         super().__init__()
         self._literal: dict[tuple[str, str], Callable[..., HTTPResponse]] = {}
-        self._short: dict[str, list[tuple[re.Pattern[str], Callable[..., HTTPResponse], str]]] = {}
+        self._short: dict[
+            str, list[tuple[Callable[[str], re.Match[str] | None], Callable[..., HTTPResponse], str]]
+        ] = {}
 
     def add_operation(self, method: str, path: str, handler: Callable[..., HTTPResponse]) -> None:
         """A handler that answers, whatever happens in it. `path`: "/api/users/{user_id}"."""
@@ -31,15 +33,15 @@ class LeanBottle(Bottle):
             self._literal[method, path] = handler
             return
         pattern = re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path)))
-        self._short.setdefault(method, []).append((pattern, handler, path))
+        self._short.setdefault(method, []).append((pattern.fullmatch, handler, path))
 
     def answer(self, environ: Environ, method: str, path: str) -> tuple[str, Headers, bytes]:
         """Status line, headers and body for a request."""
         literal = self._literal.get((method, path))
         if literal is not None:
             return _answer_of(literal, environ, path, {})
-        for pattern, handler, route in self._short.get(method, ()):
-            match = pattern.fullmatch(path)
+        for match_whole, handler, route in self._short.get(method, ()):
+            match = match_whole(path)
             if match is not None:
                 return _answer_of(handler, environ, route, match.groupdict())
         return self._through_bottle(environ)

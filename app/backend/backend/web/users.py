@@ -75,8 +75,8 @@ _LIST_QUERY = {
 
 
 _JSON = ("Content-Type", JSON_TYPE)
-_HIT = (("Cache-Control", "no-store"), ("X-Cache", "hit"))
-_MISS = (("Cache-Control", "no-store"), ("X-Cache", "miss"))
+_NOT_STORED = ("Cache-Control", "no-store")
+_HIT, _MISS = ("X-Cache", "hit"), ("X-Cache", "miss")
 
 
 def _fields(body: dict[str, Any]) -> UserFields:
@@ -101,10 +101,10 @@ def operations(users: UserService, audit: AuditService, *, by_name: bool = True)
         copy, hit = users.get(user_id, entry)
         request.environ[CACHE_KEY] = "hit" if hit else "miss"
         audit.user_read(origin(), user_id)
-        headers = [*(_HIT if hit else _MISS), ("ETag", etag_of(copy))]
+        from_cache, etag = _HIT if hit else _MISS, ("ETag", etag_of(copy))
         if if_none_match is not None and copy.version in if_none_match:
-            return ReadyReply("304 Not Modified", headers, b"")
-        return ReadyReply("200 OK", [_JSON, *headers], copy.body)
+            return ReadyReply("304 Not Modified", [_NOT_STORED, from_cache, etag], b"")
+        return ReadyReply("200 OK", [_JSON, _NOT_STORED, from_cache, etag], copy.body)
 
     def create_user(body: dict[str, Any], idempotency_key: str | None) -> HTTPResponse:
         fields = _fields(body)
