@@ -43,4 +43,4 @@ def copy_of(
         f'{{"id":{user_id},"name":{_quoted(name)},"email":{_quoted(email)},"status":"{status}",'
         f'"created_at":"{created_at}","updated_at":"{updated_at}"}}'
     )
-    return UserCopy(user_id, version, text.encode())
+    return tuple.__new__(UserCopy, (user_id, version, text.encode()))

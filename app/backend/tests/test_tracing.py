@@ -266,7 +266,9 @@ def test_a_read_past_the_cache_is_told_with_everything_that_it_did(service: Trac
         "cache.hit": False,
         "span.kind": "client",
     }
-    sql = "SELECT id, name, email, status, created_at, updated_at, version FROM users WHERE id = $1"
+    time_ = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    times = f"{time_.format('created_at')}, {time_.format('updated_at')}"
+    sql = f"SELECT version, name, email, status, {times} FROM users WHERE id = $1"
     assert query.tags == {
         "db.system": "postgresql",
         "db.system.name": "postgresql",

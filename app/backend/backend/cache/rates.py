@@ -85,20 +85,20 @@ class Rates:
 
         The latter is 0 where it need not be asked. Else `asks` follows, and `settled`.
         """
-        free = limit.most // FREE_SHARE
+        _, key, most = limit
         while True:
             with self._lock:
-                count = self._counts.get(limit.key)
+                count = self._counts.get(key)
                 if count is None or count.ends <= now:
-                    count = self._begin(limit.key, now)
-                if self._link is None or count.known < free:
+                    count = self._begin(key, now)
+                if count.known < most // FREE_SHARE or self._link is None:
                     count.known += 1
                     count.untold += 1
-                    self._untold[limit.key] = None
+                    self._untold[key] = None
                     return count.known, 0
                 if not count.on_the_way:
                     count.known += 1
-                    return count.known, self._take(limit.key, count) + 1
+                    return count.known, self._take(key, count) + 1
             with self._telling:
                 pass  # what is on its way has arrived: it has to be part of Redis' answer
 

@@ -148,7 +148,7 @@ class VersionedCache(Generic[R]):
         """What to ask Redis for a copy; None where it must not be asked now."""
         if self._owed and not self.pay():
             return None
-        return Question(row_id, get(self._form.key(row_id)), self._memory.ticket(row_id))
+        return tuple.__new__(Question, (row_id, get(self._form.key(row_id)), self._memory.ticket(row_id)))
 
     def read(self, question: Question | None, answer: Any) -> R | Absent | None:
         """The copy in Redis' answer, None for a miss."""

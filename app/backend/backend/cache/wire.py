@@ -53,7 +53,8 @@ def command(key: bytes, *words: bytes) -> Command:
 
 def get(key: bytes) -> Command:
     """GET, which most commands are."""
-    return Command(key, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key))
+    # As in other places that every request comes to: NamedTuple's own way takes a call of Python's.
+    return tuple.__new__(Command, (key, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)))
 
 
 _UNANSWERED = command(b"", b"CLIENT", b"REPLY", b"SKIP").packed  # this one and the next

@@ -114,9 +114,6 @@ class Span(NamedTuple):
     error: type[BaseException] | None
 
 
-_new = tuple.__new__  # a named tuple's own takes a call of Python's
-
-
 def record(
     name: str, began: float, kind: str = INTERNAL, tags: Tags = NO_TAGS, error: type[BaseException] | None = None
 ) -> float:
@@ -125,7 +122,7 @@ def record(
     trace = current.get()
     if trace is not None and trace.room:
         trace.room -= 1
-        trace.spans.append(_new(Span, (name, kind, tags, began, ended, error)))
+        trace.spans.append(tuple.__new__(Span, (name, kind, tags, began, ended, error)))
     return ended
 
 

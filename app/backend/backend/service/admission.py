@@ -98,7 +98,7 @@ class Admission:
         if claims is not None:
             if session is None or not session.active or claims.login not in session.logins:
                 raise self._refused()
-            entry.caller = Caller(claims.user_id, session.role, claims.login)
+            entry.caller = tuple.__new__(Caller, (claims.user_id, session.role, claims.login))
         for limit, (known, _) in zip(limits, counts, strict=True):
             left = limit.most - known
             if left < 0:

@@ -64,9 +64,8 @@ class AuditService:
         return page
 
     def user_read(self, origin: Origin, user_id: int) -> None:
-        """Somebody has seen a user; nothing to note where it was their own."""
-        if origin.actor != user_id:
-            self._note("user.read", origin, user_id, {})
+        """Somebody has seen a user who is somebody else: for their own there is nothing to note."""
+        self._note("user.read", origin, user_id, {})
 
     def user_exported(self, origin: Origin, user_id: int) -> None:
         """Somebody has taken all that is stored of a user with them, be it their own."""

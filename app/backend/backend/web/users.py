@@ -100,7 +100,8 @@ def operations(users: UserService, audit: AuditService, *, by_name: bool = True)
     def get_user(user_id: int, if_none_match: Container[int] | None, entry: Entry) -> HTTPResponse:
         copy, hit = users.get(user_id, entry)
         request.environ[CACHE_KEY] = "hit" if hit else "miss"
-        audit.user_read(origin(), user_id)
+        if entry.caller is not None and entry.caller.user_id != user_id:
+            audit.user_read(origin(), user_id)
         from_cache, etag = _HIT if hit else _MISS, ("ETag", etag_of(copy))
         if if_none_match is not None and copy.version in if_none_match:
             return ReadyReply("304 Not Modified", [_NOT_STORED, from_cache, etag], b"")
