@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from backend.cache.invalidations import LEASE_S
-from backend.cache.memory import NEVER, TTL_S, Lease, Memory
+from backend.cache.memory import NEVER, SHORTEST, TTL_S, Lease, Memory
 
 from app.backend.tests.auth_help import join
 from app.backend.tests.load import version_of
@@ -311,10 +311,23 @@ def test_a_row_that_was_written_while_it_was_read_is_not_kept(lease: Lease) -> N
     assert memory.get(1, 0.0) is None
 
 
-def test_rows_are_used_for_a_minute_and_only_within_the_lease(lease: Lease) -> None:
+def test_rows_are_used_for_a_minute_at_most_and_do_not_all_end_together(lease: Lease) -> None:
+    memory: Memory[str] = Memory(lease, 1000)
+    for row_id in range(1000):
+        memory.keep(row_id, "row", memory.ticket(row_id), 100.0)
+
+    def left(after_s: float) -> int:
+        return sum(memory.get(row_id, 100.0 + after_s) is not None for row_id in range(1000))
+
+    assert (left(TTL_S * SHORTEST - 0.1), left(TTL_S)) == (1000, 0)
+    halfway = TTL_S * (1 + SHORTEST) / 2
+    assert 400 < left(halfway) < 600
+    assert left(halfway - 1) - left(halfway) < 100
+
+
+def test_rows_are_used_only_within_the_lease(lease: Lease) -> None:
     memory: Memory[str] = Memory(lease, 10)
     memory.keep(1, "row", memory.ticket(1), 100.0)
-    assert (memory.get(1, 100.0 + TTL_S - 0.1), memory.get(1, 100.0 + TTL_S)) == ("row", None)
     lease.until = 120.0
     assert (memory.get(1, 119.9), memory.get(1, 120.0)) == ("row", None)
     memory.keep(2, "row", memory.ticket(2), 120.0)

@@ -6,12 +6,16 @@ at most: what is changed past the service is noticed after that.
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import Generic, TypeVar
 
 R = TypeVar("R")
 
 TTL_S = 60.0
+# Each copy ends after a time of its own, from half of that: what is kept together, as after a start, would all be asked
+# of Redis at once.
+SHORTEST = 0.5
 NEVER = float("-inf")
 _PLACES = 1024
 
@@ -31,7 +35,7 @@ class Memory(Generic[R]):
     def __init__(self, lease: Lease, size: int) -> None:
         self._lease = lease
         self._size = size
-        self._rows: dict[int, tuple[R, float]] = {}  # the row, and when it was kept
+        self._rows: dict[int, tuple[R, float]] = {}  # the row, and until when it may be used
         self._lock = threading.Lock()
         self._dropped = [0] * _PLACES  # how often one of the rows that share a place was dropped
 
@@ -41,7 +45,7 @@ class Memory(Generic[R]):
     def get(self, row_id: int, now: float) -> R | None:
         """The row, where it is known for sure."""
         found = self._rows.get(row_id)
-        if found is None or now >= self._lease.until or now - found[1] >= TTL_S:
+        if found is None or now >= found[1] or now >= self._lease.until:
             return None
         return found[0]
 
@@ -59,7 +63,7 @@ class Memory(Generic[R]):
             self._rows.pop(row_id, None)  # so that it moves to the end
             while len(self._rows) >= self._size:
                 del self._rows[next(iter(self._rows))]
-            self._rows[row_id] = (row, now)
+            self._rows[row_id] = (row, now + TTL_S * (SHORTEST + (1 - SHORTEST) * random.random()))
 
     def drop(self, row_id: int) -> None:
         """The row was written."""
