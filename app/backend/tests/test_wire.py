@@ -106,7 +106,7 @@ def test_what_is_not_answered_in_time_is_not_sent_again(until: Any) -> None:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            for answer in (b"+OK\r\n", b"$-1\r\n", b""):
+            for answer in (b"+OK\r\n$7\r\ncapstan\r\n", b"$-1\r\n", b""):
                 seen.append(connection.recv(1000))
                 connection.sendall(answer)
 
@@ -148,6 +148,12 @@ def test_what_nobody_waits_for_is_not_answered(wire: SingleWire) -> None:
         script.tell(wire, b"k", b"5")
         script.tell(wire, b"k", b"not a number")
     assert wire.ask([get(b"k"), command(b"k", b"STRLEN", b"k")]) == [b"15", 2]
+
+
+def test_a_redis_that_answers_what_it_is_asked_not_to_is_not_used(settings: Redis, own_redis: Any) -> None:
+    own_redis.client().execute_command("ACL", "SETUSER", "default", "-client|reply")
+    with pytest.raises(RedisError, match=r"Redis does not take CLIENT REPLY SKIP: .*client.reply"):
+        SingleWire(settings).ask([get(b"k")])
 
 
 def test_a_script_that_redis_has_forgotten_is_carried_out_though_nobody_would_hear_that_it_was_not(

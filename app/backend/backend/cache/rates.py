@@ -123,14 +123,8 @@ class Rates:
 
     def tell(self) -> None:
         """Tells Redis of what it has not heard of. While it is away, that is only known here."""
-        while True:
-            with self._telling:
-                if not self._tell_some():
-                    break
-        with self._lock:
-            now = self._clock()
-            while self._counts and next(iter(self._counts.values())).ends <= now:
-                del self._counts[next(iter(self._counts))]
+        while self._tell_some():
+            pass
 
     # -- within
 
@@ -148,6 +142,10 @@ class Rates:
 
     def _tell_some(self) -> bool:
         """Whether there was anything."""
+        with self._telling:
+            return self._tell_next()
+
+    def _tell_next(self) -> bool:
         with self._lock:
             told = []
             for key in list(islice(self._untold, _AT_ONCE)):
@@ -172,6 +170,19 @@ class Rates:
                     count.ends = now + WINDOW_S  # not before Redis' own: else it would count on where we began anew
         return True
 
+    def _forget(self) -> None:
+        """Drops counts whose minute is over; more than can have begun since the last time."""
+        with self._lock:
+            now = self._clock()
+            for key in list(islice(self._counts, 2 * _AT_ONCE)):
+                if self._counts[key].ends > now:
+                    break
+                del self._counts[key]
+
     def _work(self) -> None:
-        while not self._stop.wait(TELL_EVERY_S):
-            self.tell()
+        pause_s = TELL_EVERY_S
+        while not self._stop.wait(pause_s):
+            # Spread evenly: requests would wait for many messages in a row.
+            pause_s = TELL_EVERY_S * min(1.0, _AT_ONCE / max(1, len(self._untold)))
+            self._tell_some()
+            self._forget()

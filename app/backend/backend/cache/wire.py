@@ -58,6 +58,8 @@ def get(key: bytes) -> Command:
 
 
 _UNANSWERED = command(b"", b"CLIENT", b"REPLY", b"SKIP").packed  # this one and the next
+_UNIQUE = b"capstan"
+_PING, _ECHO = command(b"", b"PING").packed, command(b"", b"ECHO", _UNIQUE).packed
 
 
 class Connection:
@@ -69,9 +71,14 @@ class Connection:
         words = [b"HELLO", b"2", b"SETNAME", b"capstan-backend"]
         if settings.password is not None:
             words[2:2] = [b"AUTH", b"default", settings.password.encode()]
-        self.send(command(b"", *words).packed)
+        # What is said after all would be taken for the answer to something else, so it is tried before anything depends
+        # on it.
+        self.send(command(b"", *words).packed + _UNANSWERED + _PING + _ECHO)
         try:
-            accepted(*self.receive(1))
+            greeting, echo = self.receive(2)
+            accepted(greeting)
+            if echo != _UNIQUE:
+                raise RedisError(f"Redis does not take CLIENT REPLY SKIP: {echo}")
         except RedisError:
             self.close()
             raise

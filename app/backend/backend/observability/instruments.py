@@ -43,7 +43,7 @@ class Instruments:
         self.audit_lost = new.counter("audit.reads.lost", "Looks at data that did not get into the audit log.")
         self.lines_lost = new.counter("log.lines.lost", "Request lines of the log that could not be written.")
         # What records an answered request, given method, route and status; a route is not what the client wrote.
-        self.answered = lru_cache(1024)(self._answered)
+        self.answered = lru_cache(256)(self._answered)
         _of_process(new)
 
     def cache_reads(self, cache: str) -> tuple[Callable[[], None], Callable[[], None]]:

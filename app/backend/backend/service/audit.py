@@ -1,7 +1,7 @@
 """The audit log: what was done, which the repositories note with each write, who looked at whose data, and what failed.
 
 Looks are noted in the background, so that none waits for the database: a request only puts one into a queue. A thread
-writes what is there twice a second, in one statement. Another one sees to the log's partitions.
+writes what is there within half a second, many in one statement. Another one sees to the log's partitions.
 """
 
 from __future__ import annotations
@@ -93,26 +93,29 @@ class AuditService:
     # -- in the threads
 
     def _write_looks(self) -> None:
-        while not self._stop.wait(WRITE_EVERY_S):
-            self._write_all()
-        self._write_all()
+        pause_s = WRITE_EVERY_S
+        while not self._stop.wait(pause_s):
+            waiting = len(self._looks)
+            # Spread evenly: requests would wait for many batches in a row.
+            answers = self._write_batch()
+            pause_s = WRITE_EVERY_S * (min(1.0, MAX_BATCH / max(1, waiting)) if answers else 1.0)
+        while (self._unwritten or self._looks) and self._write_batch():
+            pass
 
-    def _write_all(self) -> None:
-        """Writes what is there by now, or until the database does not answer."""
-        # What comes meanwhile has time until the next turn: else a busy service would write a few looks all the time.
-        left = len(self._looks)
-        while self._unwritten or left > 0:
-            if not self._unwritten:
-                self._unwritten = self._next_batch()
-                left -= len(self._unwritten)
-            try:
-                self._repository.append(self._unwritten)
-            except DatabaseUnavailable:
-                return  # kept for the next time, under the same ids: nothing is noted twice
-            except Exception:
-                log.exception("audit: a batch cannot be written")
-                self._lose(len(self._unwritten), "a batch cannot be written")
-            self._unwritten = ()
+    def _write_batch(self) -> bool:
+        """Writes some of what is there; False where the database does not answer."""
+        self._unwritten = self._unwritten or self._next_batch()
+        if not self._unwritten:
+            return True
+        try:
+            self._repository.append(self._unwritten)
+        except DatabaseUnavailable:
+            return False  # kept for the next time, under the same ids: nothing is noted twice
+        except Exception:
+            log.exception("audit: a batch cannot be written")
+            self._lose(len(self._unwritten), "a batch cannot be written")
+        self._unwritten = ()
+        return True
 
     def _next_batch(self) -> Sequence[AuditLook]:
         ids = new_ids(min(MAX_BATCH, len(self._looks)))
