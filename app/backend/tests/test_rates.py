@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from backend.cache.link import Link
-from backend.cache.rates import Limit, Rates, asks
+from backend.cache.rates import WINDOW_S, Limit, Rates, asks
 from backend.cache.wire import SingleWire
 
 from app.backend.tests.auth_help import join, log_in
@@ -236,3 +236,17 @@ def test_local_counts_end_after_a_minute_and_say_when(clock: Clock) -> None:
     assert (count(), rates.left_s(limit)) == (3, 1)
     clock.now += 0.6
     assert count() == 1
+
+
+def test_redis_is_told_by_itself_and_what_is_over_is_forgotten(clock: Clock, redis_server: Any, until: Any) -> None:
+    redis_server.client().flushall()
+    rates = Rates(Link(SingleWire(wire_settings(redis_server))), clock)
+    rates.start()
+    limits = [Limit("user", b"rate:{%d}:read" % number, 1000) for number in range(200)]
+    for limit in limits * 2:
+        rates.count(limit, clock.now)
+    until(lambda: redis_server.client().mget([limit.key for limit in limits]) == ["2"] * 200)
+    assert len(rates) == 200
+    clock.now += WINDOW_S
+    until(lambda: len(rates) == 0)
+    rates.close()

@@ -70,6 +70,10 @@ class Rates:
         self._telling = threading.Lock()
         self._stop = threading.Event()
 
+    def __len__(self) -> int:
+        """How many counts are kept."""
+        return len(self._counts)
+
     def start(self) -> None:
         """Tells Redis of requests from now on."""
         if self._link is not None:
