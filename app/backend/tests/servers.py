@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import secrets
@@ -26,12 +27,13 @@ PASSWORD = "s3cret-pa55"
 # Below those of outgoing connections, one of which could take a port before the server that is to have it is there. A
 # node of a Redis cluster also takes the one 10,000 above.
 _PORTS = range(10_300, 20_000)
+_turn = itertools.count(secrets.randbelow(len(_PORTS)))  # other processes begin elsewhere
 
 
 def free_port() -> int:
-    """A port nobody listens on at the moment."""
+    """A port nobody listens on at the moment; the next one is another, though nobody listens on this one yet."""
     while True:
-        port = secrets.choice(_PORTS)
+        port = _PORTS[next(_turn) % len(_PORTS)]
         with closing(socket.socket()) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
