@@ -122,6 +122,16 @@ def has_answer(client: socket.socket) -> bool:
         return False
 
 
+def test_who_sends_no_body_needs_no_turn_for_one(launch: Any, until: Any, environment: dict[str, str]) -> None:
+    until(launch(HTTP_THREADS="2", REQUEST_BODY_TIMEOUT="60").ready)
+    port = int(environment["APP_PORT"])
+    with closing(connection(port)) as slow:
+        slow.sendall(POST + LENGTH)
+        other = POST + b"Connection: close\r\n" + LENGTH + BODY
+        until(lambda: status(exchange(port, other)) == 503)  # the only turn is taken
+        assert status(exchange(port, request("GET", b"/api/settings", b"Content-Length: 0"))) == 200
+
+
 def test_heads_that_do_not_come_take_no_thread_and_are_given_up(
     launch: Any, until: Any, environment: dict[str, str]
 ) -> None:

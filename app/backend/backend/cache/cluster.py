@@ -101,7 +101,7 @@ class ClusterWire:
                     answers[number] = answer
         finally:
             for node, _, under_way in sent:
-                node.forsake(under_way.connection)
+                node.forsake(under_way)
         return answers
 
     def _follow(self, one: Command, answer: Any) -> Any:

@@ -31,7 +31,6 @@ class Script:
 
     def __init__(self, text: str) -> None:
         self._text = text.encode()
-        self._eval = b"$4\r\nEVAL\r\n$%d\r\n%b\r\n$1\r\n1\r\n" % (len(self._text), self._text)
         self._digest = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
 
     def run(self, ask: Ask, key: bytes, *arguments: bytes) -> Any:
@@ -52,8 +51,7 @@ class Script:
     def tell(self, wire: Wire, key: bytes, *arguments: bytes) -> None:
         """The same for whom the answer does not matter. Raises RedisError where it cannot be sent."""
         # Told whole: where Redis does not know it by its digest, nobody would hear of that.
-        words = b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in (key, *arguments)])
-        wire.tell(Command(key, b"*%d\r\n%b%b" % (4 + len(arguments), self._eval, words)))
+        wire.tell(self._command(key, arguments, known=False))
 
     def _command(self, key: bytes, arguments: Sequence[bytes], *, known: bool) -> Command:
         name, script = (b"EVALSHA", self._digest) if known else (b"EVAL", self._text)
@@ -74,7 +72,7 @@ class Link:
 
     def ask(self, commands: Sequence[Command]) -> list[Any] | None:
         """The answers to commands that are sent together; None where Redis is away."""
-        if self._clock() < self._rests_until:
+        if not self.is_open():
             return None
         try:
             return self.wire.ask(commands)

@@ -210,15 +210,7 @@ class VersionedCache(Generic[R]):
         """Whether Redis knows of writes, id -> version."""
         ttl = b"%d" % self._form.ttl_s
         marks = [(self._form.key(row_id), (b"%d" % version, b"", ttl)) for row_id, version in written.items()]
-        began = perf_counter()
-        try:
-            _PUT.run_each(self._link.wire.ask, marks)
-        except RedisError as error:
-            self._link.failed(error)
-            record("cache put", began, CLIENT, self._tags, RedisError)
-            return False
-        record("cache put", began, CLIENT, self._tags)
-        return True
+        return self._put_by(lambda: _PUT.run_each(self._link.wire.ask, marks))
 
     def _is_told(self, written: Mapping[int, int]) -> bool:
         """Whether Redis, and then all memories, know of writes."""
@@ -232,14 +224,19 @@ class VersionedCache(Generic[R]):
     def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
         # Sent before the request is answered, so whoever hears of that and asks any process finds the copy. Whether it
         # was taken changes nothing for anybody who waits here.
-        began = perf_counter()
+        key, stored = self._form.key(row_id), (b"%d" % version, text, b"%d" % ttl_s)
+        self._put_by(lambda: _PUT.tell(self._link.wire, key, *stored))
+
+    def _put_by(self, put: Callable[[], object]) -> bool:
+        """Whether Redis could be reached."""
+        began, failure = perf_counter(), None
         try:
-            _PUT.tell(self._link.wire, self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
+            put()
         except RedisError as error:
+            failure = type(error)
             self._link.failed(error)
-            record("cache put", began, CLIENT, self._tags, RedisError)
-        else:
-            record("cache put", began, CLIENT, self._tags)
+        record("cache put", began, CLIENT, self._tags, failure)
+        return failure is None
 
 
 class NoCache(Generic[R]):

@@ -90,14 +90,6 @@ class Connection:
         except OSError as error:
             raise _said(error) from error
 
-    def exchange(self, message: bytes, count: int) -> list[Any]:
-        """Sends that many commands; `receive` tells what comes back."""
-        try:
-            self._socket.sendall(message)
-        except OSError as error:
-            raise _said(error) from error
-        return self.receive(count)
-
     def receive(self, count: int) -> list[Any]:
         """The answers to that many commands: bytes, int, None, lists of these; hiredis.ReplyError for an error."""
         reader, answers = self._reader, []
@@ -190,16 +182,7 @@ class Node:
 
     def ask(self, packed: Sequence[bytes]) -> list[Any]:
         """The answers to commands."""
-        message, count = b"".join(packed), len(packed)
-        known: Connection | None = getattr(self._own, "connection", None)
-        connection = known or self._connect()
-        try:
-            return connection.exchange(message, count)
-        except RedisError as error:
-            return self.receive(self._again(Sent(connection, message, count, known is not None), error))
-        except BaseException:
-            self.forsake(connection)
-            raise
+        return self.receive(self.send(packed))
 
     def send(self, packed: Sequence[bytes]) -> Sent:
         """Sends commands, whose answers are to be received before anything else is sent by this thread."""
@@ -214,13 +197,7 @@ class Node:
 
     def tell(self, packed: bytes) -> None:
         """Sends a command that Redis is not to answer."""
-        message = _UNANSWERED + packed
-        known: Connection | None = getattr(self._own, "connection", None)
-        connection = known or self._connect()
-        try:
-            connection.send(message)
-        except RedisError as error:
-            self._again(Sent(connection, message, 0, known is not None), error)
+        self.send([_UNANSWERED, packed])
 
     def receive(self, sent: Sent) -> list[Any]:
         """The answers."""
@@ -229,19 +206,19 @@ class Node:
         except RedisError as error:
             return self.receive(self._again(sent, error))
         except BaseException:
-            self.forsake(sent.connection)
+            self.forsake(sent)
             raise
 
-    def forsake(self, connection: Connection) -> None:
+    def forsake(self, sent: Sent) -> None:
         """Answers may still come that nobody waits for: they must not be taken for those to something else."""
         self._own.connection = None
         with self._lock:
-            self._all.discard(connection)
-        connection.close()
+            self._all.discard(sent.connection)
+        sent.connection.close()
 
     def _again(self, sent: Sent, error: RedisError) -> Sent:
         """The commands once more on a new connection, where the old one had rested."""
-        self.forsake(sent.connection)
+        self.forsake(sent)
         if not sent.rested or isinstance(error, RedisTimeout):
             raise error
         anew = sent._replace(connection=self._connect(), rested=False)

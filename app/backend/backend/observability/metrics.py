@@ -12,10 +12,8 @@ from __future__ import annotations
 import threading
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import TypeVar
 
 Tags = tuple[str, ...]  # values, in the order of the meter's tag names
@@ -171,15 +169,6 @@ class Timer:
             cell[-1] += seconds
 
         return record
-
-    @contextmanager
-    def time(self, *tags: str) -> Iterator[None]:
-        """Records how long the block takes, also where it raises."""
-        began = perf_counter()
-        try:
-            yield
-        finally:
-            self.series(*tags)(perf_counter() - began)
 
     def values(self) -> dict[Tags, Timed]:
         """Series to figures."""

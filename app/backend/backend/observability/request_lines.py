@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
 from urllib.parse import quote
 
 from backend.observability.instruments import METHODS
@@ -24,7 +23,6 @@ log = logging.getLogger("backend.requests")
 
 LATE_S = 0.1
 _TOKEN = "eyJ"  # how JSON web tokens begin
-_SHORT, _REMEMBERED = 64, 2048  # what is no longer than that is remembered: nobody can fill the memory
 # What is written as it is: nothing in it that JSON, a terminal or the blanking of personal data would change.
 _PLAIN = re.compile(r"[A-Za-z0-9/_.-]{1,500}")
 
@@ -39,7 +37,6 @@ class RequestLines:
         lost: Callable[[int], None] = lambda lines: None,
     ) -> None:
         self._hidden = re.compile("|".join(re.escape(one) for one in [_TOKEN, *hide]))
-        self._known = lru_cache(_REMEMBERED)(self._looks_plain)
         self._lost = lost  # told how many lines could not be written
         self._clock = clock
         self._waiting: deque[str] = deque()
@@ -79,7 +76,16 @@ class RequestLines:
         known = trace.correlation_id
         plain = method in METHODS and self._is_plain(path) and (known is trace.trace_id or self._is_plain(known))
         if level != logging.INFO or self._writer is None or not plain:
-            fields = fields_of(method, path, status, took_s, size, remote, trace.user_id, cache)
+            fields: dict[str, object] = {
+                "method": method,
+                "path": shown_path(path),  # without the query: it may hold what people typed
+                "status": status,
+                "duration_ms": round(took_s * 1000, 2),
+                "bytes": size,
+                "remote": remote,
+            }
+            fields |= {"user_id": trace.user_id} if trace.user_id is not None else {}
+            fields |= {"cache": cache} if cache is not None else {}
             log.log(level, "request", extra={"fields": fields})
             return
         # User, cache and method are ours or from fixed sets; addresses hold nothing to be escaped.
@@ -94,9 +100,6 @@ class RequestLines:
 
     def _is_plain(self, written: str) -> bool:
         """Whether nothing of what a client wrote has to be looked at more closely."""
-        return self._known(written) if len(written) <= _SHORT else self._looks_plain(written)
-
-    def _looks_plain(self, written: str) -> bool:
         return _PLAIN.fullmatch(written) is not None and self._hidden.search(written) is None
 
     def flush(self) -> None:
@@ -122,30 +125,6 @@ class RequestLines:
             text = datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds")[:19]
             self._second = (second, text)
         return f"{text}.{int(now * 1000) % 1000:03d}+00:00"
-
-
-def fields_of(
-    method: str,
-    path: str,
-    status: int,
-    took_s: float,
-    size: int,
-    remote: str,
-    user_id: int | None,
-    cache: str | None,
-) -> dict[str, object]:
-    """The line's fields, for logging."""
-    fields: dict[str, object] = {
-        "method": method,
-        "path": shown_path(path),  # without the query: it may hold what people typed
-        "status": status,
-        "duration_ms": round(took_s * 1000, 2),
-        "bytes": size,
-        "remote": remote,
-    }
-    if user_id is not None:
-        fields["user_id"] = user_id
-    return fields | ({"cache": cache} if cache else {})
 
 
 def shown_path(path: str) -> str:

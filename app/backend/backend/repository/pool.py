@@ -148,8 +148,7 @@ class Pool:
         self._waiting = 0
         self._loans: set[_Loan] = set()
         self._doubt_before = float("-inf")  # when a connection last broke: those idle since then are tried first
-        self._closed = False
-        self._stop = threading.Event()  # of the keeper
+        self._stop = threading.Event()
         self._keeper: threading.Thread | None = None
 
     def start(self) -> None:
@@ -159,7 +158,6 @@ class Pool:
 
     def close(self) -> None:
         """Closes idle connections at once; those in use when they are given back. Nothing is lent any more."""
-        self._closed = True
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
@@ -259,7 +257,7 @@ class Pool:
             self._waiting += 1  # before the first look: whoever puts one back after that look sees it, and notifies
             try:
                 while True:
-                    if self._closed:
+                    if self._stop.is_set():
                         raise DatabaseUnavailable("the pool is closed")
                     with contextlib.suppress(IndexError):
                         return self._idle.pop()
@@ -293,7 +291,7 @@ class Pool:
     def _reserve_spare(self) -> bool:
         with self._changed:
             wanted = len(self._idle) + self._opening < self._database.pool_min_idle
-            if self._closed or not wanted or self._open + self._opening >= self._database.pool_size:
+            if self._stop.is_set() or not wanted or self._open + self._opening >= self._database.pool_size:
                 return False
             self._opening += 1
             return True
@@ -321,7 +319,7 @@ class Pool:
         else:
             pooled.idle_since = now
             self._idle.append(pooled)
-            if self._closed:
+            if self._stop.is_set():
                 self._close_idle()
             elif self._waiting:
                 with self._changed:

@@ -47,11 +47,6 @@ def compressed_tag(tag: str) -> str:
     return tag if tag.startswith("W/") else tag[:-1] + _SUFFIX
 
 
-def is_conditional(environ: Mapping[str, Any]) -> bool:
-    """Whether the request names entity tags."""
-    return "HTTP_IF_NONE_MATCH" in environ or "HTTP_IF_MATCH" in environ
-
-
 def uncompress_conditions(environ: dict[str, Any]) -> bool:
     """Takes the suffix off the tags of a conditional request; whether If-None-Match had one."""
     found = False

@@ -25,14 +25,13 @@ from backend.web.compression import (
     accepts_gzip,
     compress,
     compressed_tag,
-    is_conditional,
     may_compress,
     uncompress_conditions,
 )
 from backend.web.cors import Cors, is_preflight
 from backend.web.json import CACHE_KEY, DEPTH_KEY
 from backend.web.lean import ROUTE_KEY, LeanBottle
-from backend.web.limits import Bodies, Refused, check_line, may_have_body
+from backend.web.limits import Bodies, Refused, body_length, check_line
 from backend.web.proxies import Client, Proxies
 
 Environ = dict[str, Any]
@@ -72,7 +71,7 @@ class Edge:
             client = environ[CLIENT_KEY] = self._proxies.client(
                 get("REMOTE_ADDR", ""), get("HTTP_X_FORWARDED_FOR"), get("HTTP_X_FORWARDED_PROTO")
             )
-            packed_condition = is_conditional(environ) and uncompress_conditions(environ)
+            packed_condition = uncompress_conditions(environ)
             line, headers, body = self._answer(environ, method, path)
             status, size = int(line[:3]), len(body)
             if packed_condition or size >= COMPRESS_FROM_BYTES:
@@ -97,7 +96,7 @@ class Edge:
             return "204 No Content", [], b""
         try:
             check_line(method, path, environ.get("QUERY_STRING", ""))
-            if may_have_body(environ):
+            if body_length(environ) != 0:
                 environ["wsgi.input"] = io.BytesIO(self._bodies.read(environ))
                 environ[DEPTH_KEY] = self._max_json_depth
             else:

@@ -47,11 +47,6 @@ def check_line(method: str, path: str, query: str) -> None:
         raise Refused(414, "target_too_long", f"Path and query must have at most {MAX_TARGET} characters.")
 
 
-def may_have_body(environ: Mapping[str, Any]) -> bool:
-    """Whether anything says that there is a body."""
-    return "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
-
-
 def body_length(environ: Mapping[str, Any]) -> int | None:
     """How many bytes the body has; 0 where there is none; None where only its end will tell. Raises Refused."""
     text = environ.get("CONTENT_LENGTH") or ""
