@@ -240,7 +240,7 @@ def test_local_counts_end_after_a_minute_and_say_when(clock: Clock) -> None:
 
 def test_redis_is_told_by_itself_and_what_is_over_is_forgotten(clock: Clock, redis_server: Any, until: Any) -> None:
     redis_server.client().flushall()
-    rates = Rates(Link(SingleWire(wire_settings(redis_server))), clock)
+    rates = Rates(Link(SingleWire(wire_settings(redis_server))), clock, tell_every_s=0.5)
     rates.start()
     limits = [Limit("user", b"rate:{%d}:read" % number, 1000) for number in range(200)]
     for limit in limits * 2:

@@ -19,10 +19,11 @@ from .held import closed_among, statuses_of
 from .load import Load, together
 from .mixing import hits_share
 from .report import apart, slope
-from .turns import Bench
+from .turns import Bench, must_hit
 from .world import TRIED
 
 PACED_CONNECTIONS = 256  # so many that what a slow answer holds back is a small part of the load
+LEAD_S = 2.0  # the first requests of that many connections make the memory grow that all later ones use again
 WORKING = 100  # of many connections, those that are not only held open
 CROWD_S = 10.0  # the server closes a connection that asks for nothing for 30 s
 HELD_TIMEOUT_S = 30.0
@@ -33,16 +34,20 @@ _SPARE_FILES = 200
 
 
 def half_load(bench: Bench, most: float) -> str:
-    """Latency at half of the rate `most`. wrk's connections rest between requests, at random, so it is not fully open:
-    a connection that waits for an answer sends nothing, but it is one of 256."""
+    """Latency at half of the rate `most`, after LEAD_S of the same. wrk's connections rest between requests, at random,
+    so it is not fully open: a connection that waits for an answer sends nothing, but it is one of 256."""
     wanted = most / 2
+    think_ms = PACED_CONNECTIONS / wanted * 1000
     with bench.warm(OURS) as service:
-        think_ms = PACED_CONNECTIONS / wanted * 1000
+        bench.measured(service, "get", LEAD_S, PACED_CONNECTIONS, think_ms)
+        bench.world.forget_cold()
+        before = service.cache_reads()
         figures = bench.measured(service, "get", bench.seconds, PACED_CONNECTIONS, think_ms)
+        must_hit(OURS, hits_share(before, service.cache_reads()))
     load = figures.load
     return (
         f"Half load: {load.per_second:.0f} requests/s of {wanted:.0f} wanted, from {PACED_CONNECTIONS} connections that"
-        f" rest in between: {latencies(load)}; {figures.core_share:.0%} of its core"
+        f" rest in between, after {LEAD_S:g} s of it: {latencies(load)}; {figures.core_share:.0%} of its core"
     )
 
 

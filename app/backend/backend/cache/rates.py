@@ -2,8 +2,8 @@
 
 Counted in Redis, so for all processes together; while Redis is away each process counts for itself. A count begins with
 the first request and lasts a minute. The first few of a minute (a tenth of what is allowed) a process lets in without
-asking Redis, which is told of them together, soon after. So two processes at once may let in a tenth more than is
-allowed, three two tenths.
+asking Redis, which is told of them together, some seconds later: the later, the fewer messages, and never more requests
+let in. So two processes at once may let in a tenth more than is allowed, three two tenths.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from backend.cache.wire import Command, command
 
 WINDOW_S = 60
 FREE_SHARE = 10
-TELL_EVERY_S = 1.0
+TELL_EVERY_S = 5.0
 _AT_ONCE = 50  # counts of a message: a longer one would hold requests up while it is put together
 _MOST = 100_000
 
@@ -61,9 +61,12 @@ _EXPIRE = b"*4\r\n$6\r\nEXPIRE\r\n$%%d\r\n%%b\r\n$2\r\n%d\r\n$2\r\nNX\r\n" % WIN
 class Rates:
     """Counts in this process, and with the others where there is Redis."""
 
-    def __init__(self, link: Link | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, link: Link | None, clock: Callable[[], float] = time.monotonic, tell_every_s: float = TELL_EVERY_S
+    ) -> None:
         self._link = link
         self._clock = clock
+        self._tell_every_s = tell_every_s
         self._lock = threading.Lock()
         self._counts: dict[bytes, _Count] = {}  # those whose minute began first are in front
         self._untold: dict[bytes, None] = {}
@@ -184,9 +187,9 @@ class Rates:
                 del self._counts[key]
 
     def _work(self) -> None:
-        pause_s = TELL_EVERY_S
+        pause_s = self._tell_every_s
         while not self._stop.wait(pause_s):
             # Spread evenly: requests would wait for many messages in a row.
-            pause_s = TELL_EVERY_S * min(1.0, _AT_ONCE / max(1, len(self._untold)))
+            pause_s = self._tell_every_s * min(1.0, _AT_ONCE / max(1, len(self._untold)))
             self._tell_some()
             self._forget()
