@@ -343,3 +343,11 @@ def test_the_oldest_rows_give_way(lease: Lease) -> None:
         memory.keep(row_id, "row", memory.ticket(row_id), 0.0)
     assert [row_id for row_id in range(5) if memory.get(row_id, 0.0)] == [1, 3, 4]
     assert len(memory) == 3
+
+
+def test_of_many_rows_some_give_way_together(lease: Lease) -> None:
+    memory: Memory[str] = Memory(lease, 1000)
+    for row_id in range(5000):
+        memory.keep(row_id, "row", memory.ticket(row_id), 0.0)
+        assert len(memory) <= 1000
+    assert all(memory.get(row_id, 0.0) for row_id in range(4010, 5000))

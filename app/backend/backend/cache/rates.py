@@ -137,8 +137,9 @@ class Rates:
 
     def _begin(self, key: bytes, now: float) -> _Count:
         self._counts.pop(key, None)  # so that it moves to the end
-        while len(self._counts) >= _MOST:
-            del self._counts[next(iter(self._counts))]
+        if len(self._counts) >= _MOST:
+            for oldest in list(islice(self._counts, _AT_ONCE)):
+                del self._counts[oldest]
         count = self._counts[key] = _Count(now + WINDOW_S)
         return count
 
