@@ -16,7 +16,8 @@ engine() {
   tests --timeout=1800 tests/unit
 }
 service() {
-  tests --timeout=900 app/backend/tests
+  tests --timeout=900 --cov --cov-report="json:$logs/coverage.json" app/backend/tests \
+    && python -m tests.covered "$logs/coverage.json" 90 85
 }
 page() {
   # Not `npm ci`: the group "service" builds the page, too, and build.sh lets only one of them install packages.
