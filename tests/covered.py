@@ -16,13 +16,6 @@ from typing import Any
 _SHOWN = 8  # files that most is missing of
 
 
-def shares_of(totals: Mapping[str, int]) -> tuple[float, float]:
-    """Lines and branches that were run, in percent. Nothing to run is all of it."""
-    pairs = (("covered_lines", "num_statements"), ("covered_branches", "num_branches"))
-    lines, branches = (100 * totals[ran] / totals[there] if totals[there] else 100.0 for ran, there in pairs)
-    return lines, branches
-
-
 def least_run(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The files that most is missing of, that one first, and how much."""
     missing = {
@@ -37,7 +30,8 @@ def least_run(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Prints the two figures, and where too little was run, what was not."""
     report = json.loads(Path(arguments[0]).read_text())
-    found, wanted = shares_of(report["totals"]), [float(text) for text in arguments[1:3]]
+    found = [report["totals"][share] for share in ("percent_statements_covered", "percent_branches_covered")]
+    wanted = [float(text) for text in arguments[1:3]]
     figures = ", ".join(
         f"{share:.1f} % of the {what} (more than {least:g} % are wanted)"
         for what, share, least in zip(("lines", "branches"), found, wanted, strict=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from tests.covered import main
 
 def report(folder: Path, *, lines: int, branches: int) -> str:
     """Of 200 lines and 100 branches, so many were run; all that is missing is in b.py."""
-    totals = {"covered_lines": lines, "num_statements": 200, "covered_branches": branches, "num_branches": 100}
+    totals = {"percent_statements_covered": lines / 2, "percent_branches_covered": branches}
     files = {
         "a.py": {"summary": {"missing_lines": 0, "missing_branches": 0}},
         "b.py": {"summary": {"missing_lines": 200 - lines, "missing_branches": 100 - branches}},
@@ -37,8 +39,11 @@ def test_too_little_of_either_fails_and_says_of_which_file(
     assert "a.py" not in shown
 
 
-def test_a_package_without_branches_has_run_all_of_them(tmp_path: Path) -> None:
-    path = tmp_path / "coverage.json"
-    totals = {"covered_lines": 1, "num_statements": 1, "covered_branches": 0, "num_branches": 0}
-    path.write_text(json.dumps({"totals": totals, "files": {}}))
+def test_a_package_without_branches_has_run_all_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, path = tmp_path / "plain.py", tmp_path / "coverage.json"
+    module.write_text("value = 1\n")
+    commands = (["run", "--branch", str(module)], ["json", "-q", "-o", str(path)])
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        subprocess.run([sys.executable, "-m", "coverage", *command], check=True, timeout=60)
     assert main([str(path), "90", "85"]) == 0

@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 from backend.keys import Key, KeyRing
-from backend.service.tokens import Tokens
+from backend.service.tokens import VERIFIED_MAX, Tokens
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -225,3 +225,14 @@ def test_a_token_is_over_at_its_second() -> None:
     assert tokens.read_access(token) is not None
     now[0] = 4600.0
     assert tokens.read_access(token) is None
+
+
+def test_of_very_many_tokens_the_oldest_are_forgotten_and_verified_anew() -> None:
+    tokens = Tokens(KeyRing([Key("k1", SECRET)]))
+    given = [tokens.access(user_id, "login") for user_id in range(VERIFIED_MAX + 500)]
+    for user_id, token in enumerate(given):
+        claims = tokens.read_access(token)
+        assert claims is not None and claims.user_id == user_id
+        assert len(tokens._verified) <= VERIFIED_MAX
+    first = tokens.read_access(given[0])
+    assert first is not None and first.user_id == 0

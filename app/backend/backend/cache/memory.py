@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
 
@@ -17,11 +17,15 @@ TTL_S = 60.0
 # Each copy ends after a time of its own, from half of that: what is kept together, as after a start, would all be asked
 # of Redis at once.
 SHORTEST = 0.5
-# The share of the rows that gives way at once, one in so many: to find the oldest, Python's dictionaries walk over all
-# that were taken out before it.
-_PARTS = 100
+PARTS = 100  # of what is full, one in so many gives way at once
 NEVER = float("-inf")
 _PLACES = 1024
+
+
+def drop_oldest(table: dict[Any, Any], count: int) -> None:
+    """Makes room, for several at once: to find the oldest, a dictionary walks over all that were taken out before."""
+    for oldest in list(islice(table, count)):
+        del table[oldest]
 
 
 class Lease:
@@ -66,8 +70,7 @@ class Memory(Generic[R]):
                 return
             self._rows.pop(row_id, None)  # so that it moves to the end
             if len(self._rows) >= self._size:
-                for oldest in list(islice(self._rows, 1 + self._size // _PARTS)):
-                    del self._rows[oldest]
+                drop_oldest(self._rows, 1 + self._size // PARTS)
             self._rows[row_id] = (row, now + TTL_S * (SHORTEST + (1 - SHORTEST) * random.random()))
 
     def drop(self, row_id: int) -> None:

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from backend.cache.link import Link
+from backend.cache.memory import drop_oldest
 from backend.cache.wire import Command, command
 
 WINDOW_S = 60
@@ -138,8 +139,7 @@ class Rates:
     def _begin(self, key: bytes, now: float) -> _Count:
         self._counts.pop(key, None)  # so that it moves to the end
         if len(self._counts) >= _MOST:
-            for oldest in list(islice(self._counts, _AT_ONCE)):
-                del self._counts[oldest]
+            drop_oldest(self._counts, _AT_ONCE)
         count = self._counts[key] = _Count(now + WINDOW_S)
         return count
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from backend.cache.memory import PARTS, drop_oldest
 from backend.keys import Key, KeyRing
 
 ISSUER, AUDIENCE = "capstan", "capstan-api"
@@ -96,8 +97,8 @@ class Tokens:
     def _remember(self, token: str, claims: AccessClaims) -> None:
         """Signatures that were good once are good for ever; the oldest are forgotten."""
         with self._lock:
-            while len(self._verified) >= VERIFIED_MAX:
-                del self._verified[next(iter(self._verified))]
+            if len(self._verified) >= VERIFIED_MAX:
+                drop_oldest(self._verified, VERIFIED_MAX // PARTS)
             self._verified[token] = claims
 
     def refresh(self, login: str, serial: int) -> str:
