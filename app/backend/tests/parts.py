@@ -6,6 +6,7 @@ from typing import Any
 
 from backend.cache.link import Link
 from backend.cache.memory import Memory
+from backend.cache.offers import Offers
 from backend.cache.rates import Rates
 from backend.cache.sessions import SESSIONS
 from backend.cache.users import users_form
@@ -47,11 +48,16 @@ def wire_settings(server: Any) -> Redis:
 
 
 def service_of(
-    pool: Pool, link: Link, repository: UserRepository | None = None, memory: Memory[UserCopy] | None = None
+    pool: Pool,
+    link: Link,
+    repository: UserRepository | None = None,
+    memory: Memory[UserCopy] | None = None,
+    offers: Offers | None = None,
 ) -> UserService:
     """The service alone, without a web server."""
     instruments = Instruments()
     accounts = AccountRepository(pool, instruments.invocations)
     users = repository or UserRepository(pool, instruments.invocations)
     sessions = Sessions(accounts, VersionedCache(link, SESSIONS))
-    return UserService(users, VersionedCache(link, users_form(PLAIN), memory=memory), sessions, instruments)
+    copies = VersionedCache(link, users_form(PLAIN), memory=memory, offers=offers)
+    return UserService(users, copies, sessions, instruments)

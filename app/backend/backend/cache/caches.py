@@ -10,6 +10,7 @@ from typing import Any
 from backend.cache.invalidations import Hearer, Invalidations
 from backend.cache.link import Link
 from backend.cache.memory import Lease, Memory
+from backend.cache.offers import Offers
 from backend.cache.versioned import Form, NoCache, R, VersionedCache
 from backend.observability.instruments import Instruments
 
@@ -28,6 +29,7 @@ class Caches:
         self._kinds: dict[str, VersionedCache[Any]] = {}
         self._lease = Lease()
         self._invalidations = Invalidations(link, self._lease) if link is not None else None
+        self._offers = Offers(link) if link is not None else None
 
     def of(self, form: Form[R], written: Callable[[int], None] = lambda row_id: None) -> VersionedCache[R] | NoCache[R]:
         """The cache of one kind of rows. `written`: told of each that any process wrote, before that is answered."""
@@ -36,7 +38,8 @@ class Caches:
         memory: Memory[R] = Memory(self._lease, self._size)
         self._invalidations.hearers[form.name] = Hearer(memory, written)
         told, untold = partial(self._invalidations.told, form.name), partial(self._untold, form.name)
-        cache = VersionedCache(self._link, form, self._instruments.cache_reads(form.name), memory, told, untold)
+        reads = self._instruments.cache_reads(form.name)
+        cache = VersionedCache(self._link, form, reads, memory, self._offers, told, untold)
         self._kinds[form.name] = cache
         return cache
 
@@ -69,8 +72,12 @@ class Caches:
         """Hears of writes from now on: until then nothing is kept in memory."""
         if self._invalidations is not None:
             self._invalidations.start()
+        if self._offers is not None:
+            self._offers.start()
 
     def close(self) -> None:
         """Hears of them no more."""
         if self._invalidations is not None:
             self._invalidations.close()
+        if self._offers is not None:
+            self._offers.close()

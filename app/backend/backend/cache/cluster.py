@@ -66,16 +66,6 @@ class ClusterWire:
             raise
         return [self._follow(one, answer) for one, answer in zip(commands, answers, strict=True)]
 
-    def tell(self, one: Command) -> None:
-        """Sends a command whose answer nobody wants, so that there is none: nothing becomes of it where the key has
-        moved. Raises RedisError where it cannot be sent."""
-        owners = self._owners or self._look()
-        try:
-            self._node(self._owner(owners, one.key)).tell(one.packed)
-        except RedisError:
-            self._owners = []
-            raise
-
     def connect(self, key: bytes) -> Connection:
         """A connection of one's own to the node that has the key, as far as is known. Raises RedisError."""
         owners = self._look()  # asked anew: whoever needs one lost the last one, maybe because the key has moved

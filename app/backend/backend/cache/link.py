@@ -11,7 +11,7 @@ from typing import Any
 import hiredis
 
 from backend.cache.cluster import ClusterWire
-from backend.cache.wire import Ask, Command, RedisError, SingleWire, accepted, command
+from backend.cache.wire import Ask, Command, RedisError, SingleWire, accepted, command, packed
 from backend.config import Redis as RedisSettings
 
 Wire = SingleWire | ClusterWire
@@ -30,8 +30,9 @@ class Script:
     """A Lua script that touches one key. Redis is told its text only where it does not know it."""
 
     def __init__(self, text: str) -> None:
-        self._text = text.encode()
-        self._digest = hashlib.sha1(self._text, usedforsecurity=False).hexdigest().encode()
+        whole = text.encode()
+        digest = hashlib.sha1(whole, usedforsecurity=False).hexdigest().encode()
+        self._by_digest, self._whole = packed(b"EVALSHA", digest, b"1"), packed(b"EVAL", whole, b"1")
 
     def run(self, ask: Ask, key: bytes, *arguments: bytes) -> Any:
         """The script's answer. Raises RedisError."""
@@ -39,23 +40,23 @@ class Script:
         return answer
 
     def run_each(self, ask: Ask, calls: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[Any]:
-        """The answers to several calls, (key, arguments), that are sent together. Raises RedisError."""
+        """The answers to several calls, (key, arguments), that are sent together. Raises RedisError, also for what
+        Redis says of a single one."""
+        return [accepted(answer) for answer in self.answers(ask, calls)]
+
+    def answers(self, ask: Ask, calls: Sequence[tuple[bytes, Sequence[bytes]]]) -> list[Any]:
+        """The same; what Redis says of a single call is a hiredis.ReplyError among the answers."""
         answers = ask([self._command(key, arguments, known=True) for key, arguments in calls])
         unknown = [at for at, answer in enumerate(answers) if _is_unknown(answer)]
         if unknown:
             again = ask([self._command(*calls[at], known=False) for at in unknown])
             for at, answer in zip(unknown, again, strict=True):
                 answers[at] = answer
-        return [accepted(answer) for answer in answers]
-
-    def tell(self, wire: Wire, key: bytes, *arguments: bytes) -> None:
-        """The same for whom the answer does not matter. Raises RedisError where it cannot be sent."""
-        # Told whole: where Redis does not know it by its digest, nobody would hear of that.
-        wire.tell(self._command(key, arguments, known=False))
+        return answers
 
     def _command(self, key: bytes, arguments: Sequence[bytes], *, known: bool) -> Command:
-        name, script = (b"EVALSHA", self._digest) if known else (b"EVAL", self._text)
-        return command(key, name, script, b"1", key, *arguments)
+        script = self._by_digest if known else self._whole
+        return Command(key, b"*%d\r\n%b%b" % (4 + len(arguments), script, packed(key, *arguments)))
 
 
 def _is_unknown(answer: Any) -> bool:

@@ -16,8 +16,9 @@ from itertools import islice
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from backend.cache.link import Link, Script
+from backend.cache.link import Link
 from backend.cache.memory import Lease, Memory
+from backend.cache.offers import PUT, Offers
 from backend.cache.wire import Command, RedisError, get
 from backend.observability.tracing import CLIENT, Tags, record
 
@@ -25,18 +26,6 @@ MAX_OWED, PAID_AT_ONCE = 10_000, 500
 ABSENT_TTL_S = 10
 _ABSENT = b"0:!"
 _DELETED = 2**53 - 1  # Redis scripts count in doubles
-
-# KEYS[1] the row's key; ARGV: version, text or '' (a mark), seconds to live. What is stored gives way only to what is
-# at least as new.
-_PUT = Script("""
-local stored = redis.call('GET', KEYS[1])
-if stored then
-  local version = tonumber(string.match(stored, '^(%d+):'))
-  if version and version > tonumber(ARGV[1]) then return 0 end
-end
-redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'EX', ARGV[3])
-return 1
-""")
 
 
 class Row(Protocol):
@@ -105,6 +94,7 @@ class VersionedCache(Generic[R]):
         form: Form[R],
         was_read: tuple[Callable[[], None], Callable[[], None]] = (lambda: None, lambda: None),
         memory: Memory[R] | None = None,
+        offers: Offers | None = None,
         told: Callable[[Collection[int]], bool] = lambda row_ids: True,
         untold: Callable[[int, int], None] = lambda row_id, version: None,
         clock: Callable[[], float] = time.monotonic,
@@ -113,6 +103,7 @@ class VersionedCache(Generic[R]):
         self._form = form
         self._hit, self._missed = was_read
         self._memory: Memory[R] = memory if memory is not None else Memory(Lease(), 0)
+        self._offers = offers if offers is not None else Offers(link)
         self._told = told
         self._untold = untold
         self._clock = clock
@@ -148,7 +139,9 @@ class VersionedCache(Generic[R]):
         """What to ask Redis for a copy; None where it must not be asked now."""
         if self._owed and not self.pay():
             return None
-        return tuple.__new__(Question, (row_id, get(self._form.key(row_id)), self._memory.ticket(row_id)))
+        key = self._form.key(row_id)
+        self._offers.hurry(key)
+        return tuple.__new__(Question, (row_id, get(key), self._memory.ticket(row_id)))
 
     def read(self, question: Question | None, answer: Any) -> R | Absent | None:
         """The copy in Redis' answer, None for a miss."""
@@ -175,6 +168,7 @@ class VersionedCache(Generic[R]):
     def forget(self, row_id: int, version: int, *, deleted: bool = False) -> None:
         """Tells that the row has this version after a write, or had it before it was deleted."""
         told = _DELETED if deleted else version
+        self._offers.withdraw(self._form.key(row_id))
         # Tried even while Redis rests: a copy that should be gone is worse than a slow write.
         self._memory.drop(row_id)
         if not self._is_told({row_id: told}):
@@ -183,6 +177,7 @@ class VersionedCache(Generic[R]):
 
     def heard(self, row_id: int, version: int) -> None:
         """Another process wrote the row and could not tell Redis: it is done in its place."""
+        self._offers.withdraw(self._form.key(row_id))
         self._memory.drop(row_id)
         if not self._link.is_open() or not self._mark({row_id: version}):
             self._owe(row_id, version)
@@ -210,7 +205,14 @@ class VersionedCache(Generic[R]):
         """Whether Redis knows of writes, id -> version."""
         ttl = b"%d" % self._form.ttl_s
         marks = [(self._form.key(row_id), (b"%d" % version, b"", ttl)) for row_id, version in written.items()]
-        return self._put_by(lambda: _PUT.run_each(self._link.wire.ask, marks))
+        began, failure = perf_counter(), None
+        try:
+            PUT.run_each(self._link.wire.ask, marks)
+        except RedisError as error:
+            failure = type(error)
+            self._link.failed(error)
+        record("cache put", began, CLIENT, self._tags, failure)
+        return failure is None
 
     def _is_told(self, written: Mapping[int, int]) -> bool:
         """Whether Redis, and then all memories, know of writes."""
@@ -222,21 +224,7 @@ class VersionedCache(Generic[R]):
                 self._owed[row_id] = max(version, self._owed.get(row_id, 0))
 
     def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
-        # Sent before the request is answered, so whoever hears of that and asks any process finds the copy. Whether it
-        # was taken changes nothing for anybody who waits here.
-        key, stored = self._form.key(row_id), (b"%d" % version, text, b"%d" % ttl_s)
-        self._put_by(lambda: _PUT.tell(self._link.wire, key, *stored))
-
-    def _put_by(self, put: Callable[[], object]) -> bool:
-        """Whether Redis could be reached."""
-        began, failure = perf_counter(), None
-        try:
-            put()
-        except RedisError as error:
-            failure = type(error)
-            self._link.failed(error)
-        record("cache put", began, CLIENT, self._tags, failure)
-        return failure is None
+        self._offers.add(self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
 
 
 class NoCache(Generic[R]):

@@ -46,20 +46,18 @@ class Command(NamedTuple):
 
 def command(key: bytes, *words: bytes) -> Command:
     """`words` is the whole command; `key` is one of them."""
-    parts = [b"*%d\r\n" % len(words)]
-    parts += [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
-    return Command(key, b"".join(parts))
+    return Command(key, b"*%d\r\n%b" % (len(words), packed(*words)))
+
+
+def packed(*words: bytes) -> bytes:
+    """Words of a command as they are sent, without their number."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
 
 
 def get(key: bytes) -> Command:
     """GET, which most commands are."""
     # As in other places that every request comes to: NamedTuple's own way takes a call of Python's.
     return tuple.__new__(Command, (key, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)))
-
-
-_UNANSWERED = command(b"", b"CLIENT", b"REPLY", b"SKIP").packed  # this one and the next
-_UNIQUE = b"capstan"
-_PING, _ECHO = command(b"", b"PING").packed, command(b"", b"ECHO", _UNIQUE).packed
 
 
 class Connection:
@@ -71,14 +69,9 @@ class Connection:
         words = [b"HELLO", b"2", b"SETNAME", b"capstan-backend"]
         if settings.password is not None:
             words[2:2] = [b"AUTH", b"default", settings.password.encode()]
-        # What is said after all would be taken for the answer to something else, so it is tried before anything depends
-        # on it.
-        self.send(command(b"", *words).packed + _UNANSWERED + _PING + _ECHO)
+        self.send(command(b"", *words).packed)
         try:
-            greeting, echo = self.receive(2)
-            accepted(greeting)
-            if echo != _UNIQUE:
-                raise RedisError(f"Redis does not take CLIENT REPLY SKIP: {echo}")
+            accepted(*self.receive(1))
         except RedisError:
             self.close()
             raise
@@ -195,10 +188,6 @@ class Node:
             return self._again(sent, error)
         return sent
 
-    def tell(self, packed: bytes) -> None:
-        """Sends a command that Redis is not to answer."""
-        self.send([_UNANSWERED, packed])
-
     def receive(self, sent: Sent) -> list[Any]:
         """The answers."""
         try:
@@ -257,11 +246,6 @@ class SingleWire:
         """The answers, in the order of the commands. Raises RedisError where Redis is away; what it says of a single
         command is a hiredis.ReplyError among the answers."""
         return self._node.ask([one.packed for one in commands])
-
-    def tell(self, one: Command) -> None:
-        """Sends a command whose answer nobody wants, so that there is none. Raises RedisError where it cannot be
-        sent."""
-        self._node.tell(one.packed)
 
     def connect(self, key: bytes) -> Connection:
         """A connection of one's own to the node that has the key. Raises RedisError."""
