@@ -27,7 +27,6 @@ NEVER_S = 3600.0  # what waits so long goes only where somebody asks for it
 def redis(redis_server: Any) -> Any:
     client = redis_server.client()
     client.flushall()
-    client.config_resetstat()
     return client
 
 

@@ -69,14 +69,14 @@ class Caches:
         return sum(len(hearer.memory) for hearer in self._invalidations.hearers.values()) if self._invalidations else 0
 
     def start(self) -> None:
-        """Hears of writes from now on: until then nothing is kept in memory."""
+        """Hears of writes from now on: until then nothing is kept in memory. Sends copies from a thread."""
         if self._invalidations is not None:
             self._invalidations.start()
         if self._offers is not None:
             self._offers.start()
 
     def close(self) -> None:
-        """Hears of them no more."""
+        """Hears of writes no more, and sends no copies."""
         if self._invalidations is not None:
             self._invalidations.close()
         if self._offers is not None:
