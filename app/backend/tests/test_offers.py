@@ -1,4 +1,4 @@
-"""Copies on their way to Redis: sent together, soon, or at once where somebody asks; never past a write."""
+"""Copies on their way to Redis: at once while they are few or somebody asks, else together; never past a write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from backend.cache.link import Link
-from backend.cache.offers import AT_ONCE, MOST, Offers
+from backend.cache.offers import IN_MESSAGE, MOST, Offers
 from backend.cache.users import user_key, users_form
 from backend.cache.versioned import VersionedCache
 from backend.cache.wire import SingleWire
@@ -40,7 +40,7 @@ def link(redis_server: Any) -> Iterator[Link]:
 @pytest.fixture
 def held(link: Link) -> Iterator[Offers]:
     """Offers that are sent only where somebody asks."""
-    offers = Offers(link, NEVER_S)
+    offers = Offers(link, NEVER_S, burst=0)
     offers.start()
     yield offers
     offers.close()
@@ -56,7 +56,7 @@ def messages(redis: Any) -> int:
 
 
 def test_what_is_offered_arrives_soon(redis: Any, link: Link, until: Any) -> None:
-    offers = Offers(link)
+    offers = Offers(link, burst=0)
     offers.start()
     offers.add(b"user:{1}", b"3", b"Ada", b"300")
     until(lambda: redis.get("user:{1}") == "3:Ada")
@@ -66,15 +66,41 @@ def test_what_is_offered_arrives_soon(redis: Any, link: Link, until: Any) -> Non
     offers.close()
 
 
+def test_a_few_are_there_at_once_and_what_follows_them_waits(redis: Any, link: Link) -> None:
+    offers = Offers(link, NEVER_S, burst=3)
+    offers.start()
+    sent = []
+    for number in range(5):
+        sent.append(offers.add(b"key%d" % number, b"1", b"text", b"300"))
+        assert redis.exists(f"key{number}") == sent[-1]
+    assert sent == [True, True, True, False, False]
+    offers.close()
+
+
+def test_after_a_pause_one_goes_at_once_again_but_no_request_sends_what_others_offered(redis: Any, link: Link) -> None:
+    now = [100.0]
+    offers = Offers(link, NEVER_S, burst=1, clock=lambda: now[0])
+    offers.start()
+    assert offers.add(b"first", b"1", b"text", b"300")
+    assert not offers.add(b"second", b"1", b"text", b"300")
+    now[0] += NEVER_S
+    assert not offers.add(b"third", b"1", b"text", b"300"), "the second still waits"
+    assert redis.keys() == ["first"]
+    offers.send()
+    assert offers.add(b"fourth", b"1", b"text", b"300")
+    assert redis.dbsize() == 4
+    offers.close()
+
+
 def test_many_go_in_few_messages(redis: Any, held: Offers) -> None:
     held.add(b"first", b"1", b"text", b"300")
     held.send()  # connects, and tells Redis the script
     before = messages(redis)
-    for number in range(2 * AT_ONCE):
+    for number in range(2 * IN_MESSAGE):
         held.add(b"key%d" % number, b"1", b"text", b"300")
     held.send()
-    assert redis.dbsize() == 1 + 2 * AT_ONCE
-    assert messages(redis) - before < AT_ONCE / 5, "among them those that ask for these figures"
+    assert redis.dbsize() == 1 + 2 * IN_MESSAGE
+    assert messages(redis) - before < IN_MESSAGE / 5, "among them those that ask for these figures"
 
 
 def test_who_asks_for_one_finds_it_though_its_time_has_not_come(redis: Any, link: Link, held: Offers) -> None:
@@ -91,7 +117,7 @@ def test_who_asks_for_one_finds_it_though_its_time_has_not_come(redis: Any, link
 def test_who_asks_for_one_that_is_on_its_way_waits_for_it(redis: Any, redis_server: Any) -> None:
     with TcpGate(redis_server.port) as gate:
         slow = Link(SingleWire(Redis(host="127.0.0.1", port=gate.port, password=PASSWORD, timeout_s=30)))
-        offers, found, done = Offers(slow, NEVER_S), [], threading.Event()
+        offers, found, done = Offers(slow, NEVER_S, burst=0), [], threading.Event()
         offers.start()
         offers.add(b"other", b"1", b"text", b"300")
         offers.send()
@@ -151,7 +177,7 @@ def test_a_copy_that_redis_refuses_keeps_no_other_from_it_and_nobody_from_asking
 def test_while_redis_is_away_offers_are_dropped(own_redis: Any) -> None:
     now = [100.0]
     link = Link(SingleWire(wire_settings(own_redis)), clock=lambda: now[0])
-    offers = Offers(link, NEVER_S)
+    offers = Offers(link, NEVER_S, burst=0)
     offers.start()
     own_redis.kill()
     offers.add(b"user:{1}", b"1", b"Ada", b"300")

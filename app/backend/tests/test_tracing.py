@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any
@@ -253,11 +254,11 @@ def test_a_read_past_the_cache_is_told_with_everything_that_it_did(service: Trac
         "span.kind": "server",
     }
     named = {span.name: span for span in inner}
-    assert set(named) == {"UserService.get", "cache get", "users_get"}
+    assert set(named) == {"UserService.get", "cache get", "users_get", "cache put"}
     work, check, query = named["UserService.get"], named["cache get"], named["users_get"]
     assert (work.kind, work.parent_id, work.tags) == ("internal", own.span_id, {"span.kind": "internal"})
     assert check.parent_id == own.span_id, "it is asked for together with what lets the request in"
-    assert query.parent_id == work.span_id
+    assert (query.parent_id, named["cache put"].parent_id) == (work.span_id,) * 2
     assert check.tags == {
         "db.system": "redis",
         "peer.service": "redis",
@@ -281,7 +282,8 @@ def test_a_read_past_the_cache_is_told_with_everything_that_it_did(service: Trac
     assert abs(own.began_ns - time.time_ns()) < 60e9
     for around, within in ((own, work), (own, check), (work, query)):
         assert around.began_ns <= within.began_ns <= within.ended_ns <= around.ended_ns
-    assert check.ended_ns <= query.began_ns
+    in_order = [check, query, named["cache put"]]
+    assert all(first.ended_ns <= second.began_ns for first, second in pairwise(in_order))
 
 
 def test_a_read_from_the_cache_is_a_hit_and_asks_no_database(service: Traced) -> None:

@@ -1,13 +1,17 @@
-"""Copies on their way to Redis: gathered for a moment and sent together, so that no request waits to send its own.
+"""Copies on their way to Redis: each at once, as long as they are few, and otherwise gathered and sent together.
 
-Sending one alone costs a request as much as to ask for it: a call of the kernel, which wakes Redis on another core, and
-the interpreter's lock, which goes to another thread meanwhile. Nobody depends on whether a copy was taken.
+One that is sent at once is there before the request is answered: who asks any process next finds it. But to send one
+costs as much as to ask for it: a call of the kernel, which wakes Redis on another core, and the interpreter's lock,
+which goes to another thread meanwhile. So a busy process gathers them for a moment.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
+from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
@@ -16,9 +20,10 @@ from backend.cache.wire import RedisError
 
 log = logging.getLogger(__name__)
 
-LATE_S = 0.02  # a copy is sent at most so long after it was offered
-AT_ONCE = 50  # a longer message would hold requests up while it is put together
-MOST = 10_000  # wait at once; what is offered beyond that is not kept
+LATE_S = 0.02  # a copy is sent at most so long after it was offered; one in that time goes at once
+BURST = 50  # go at once in a row, after a second in which none did
+IN_MESSAGE = 50  # a longer one would hold requests up while it is put together
+MOST = 10_000  # wait; what is offered beyond that is not kept
 
 # KEYS[1] the row's key; ARGV: version, text or '' (a mark), seconds to live. What is stored gives way only to what is
 # at least as new.
@@ -41,11 +46,16 @@ class Offer(NamedTuple):
 
 
 class Offers:
-    """What waits to be sent, by key. Until it is started nothing waits."""
+    """What waits to be sent, by key. Until it is started nothing waits. `late_s`, `burst`: see LATE_S and BURST."""
 
-    def __init__(self, link: Link, late_s: float = LATE_S) -> None:
+    def __init__(
+        self, link: Link, late_s: float = LATE_S, burst: int = BURST, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._link = link
+        self._clock = clock
         self._late_s = late_s
+        self._burst_s = burst * late_s
+        self._next_at = -math.inf  # a token bucket: when those that went at once are paid for
         self._waiting: dict[bytes, Offer] = {}
         self._lock, self._sending = threading.Lock(), threading.Lock()
         self._some, self._stop = threading.Event(), threading.Event()
@@ -63,15 +73,18 @@ class Offers:
         if self._thread is not None:
             self._thread.join(1)
 
-    def add(self, key: bytes, *arguments: bytes) -> None:
-        """To be sent soon, in place of an earlier one for the key."""
+    def add(self, key: bytes, *arguments: bytes) -> bool:
+        """To be sent soon, in place of an earlier one for the key; whether it was sent at once."""
         with self._lock:
+            # Where others wait it goes with them: no request is to send what others offered.
+            at_once = self._thread is None or (not self._waiting and self._take(self._clock()))
             if len(self._waiting) < MOST:
                 self._waiting[key] = tuple.__new__(Offer, (key, arguments))
-        if self._thread is None:
+        if at_once:
             self.send()
         elif not self._some.is_set():
             self._some.set()
+        return at_once
 
     def withdraw(self, key: bytes) -> None:
         """The row was written: what waits is old."""
@@ -91,10 +104,18 @@ class Offers:
 
     # -- within
 
+    def _take(self, now: float) -> bool:
+        """Whether one may go at once; it is counted then."""
+        next_at = max(self._next_at, now - self._burst_s) + self._late_s
+        if next_at > now:
+            return False
+        self._next_at = next_at
+        return True
+
     def _send_some(self) -> bool:
         """Whether there was anything."""
         with self._lock:
-            some = list(islice(self._waiting.values(), AT_ONCE))
+            some = list(islice(self._waiting.values(), IN_MESSAGE))
         if some and self._link.is_open():
             try:
                 PUT.answers(self._link.wire.ask, some)

@@ -224,7 +224,9 @@ class VersionedCache(Generic[R]):
                 self._owed[row_id] = max(version, self._owed.get(row_id, 0))
 
     def _offer(self, row_id: int, version: int, text: bytes, ttl_s: int) -> None:
-        self._offers.add(self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s)
+        began = perf_counter()
+        if self._offers.add(self._form.key(row_id), b"%d" % version, text, b"%d" % ttl_s):
+            record("cache put", began, CLIENT, self._tags, None if self._link.is_open() else RedisError)
 
 
 class NoCache(Generic[R]):
