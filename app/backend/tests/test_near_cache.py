@@ -237,9 +237,19 @@ def test_many_writes_that_redis_did_not_hear_of_are_told_together(near: Any, gat
     assert told["calls"] < 10, "not a message for each"
 
 
+def listening(sql: Any, what: str = "count(*)") -> Any:
+    """`what` of the connection over which a process hears of the database, once it does."""
+    ((found,),) = sql(
+        f"SELECT {what} FROM pg_stat_activity"
+        " WHERE application_name = 'capstan-backend-notices' AND starts_with(query, 'LISTEN') AND state = 'idle'"
+    )
+    return found
+
+
 def test_what_nobody_understands_in_the_database_empties_the_memory(near: Any, sql: Any) -> None:
     running = near()
     running.api("POST", "/api/users", ADA)
+    until(lambda: listening(sql) == 1)
     for words in ("what is this", "users 1 x", "elephants 1 2"):
         fill_memory(running)
         sql("SELECT pg_notify('capstan_written', %s)", words)
@@ -249,11 +259,11 @@ def test_what_nobody_understands_in_the_database_empties_the_memory(near: Any, s
 def test_a_process_that_the_database_told_nothing_for_a_while_forgets_all(near: Any, sql: Any) -> None:
     running = near()
     running.api("POST", "/api/users", ADA)
+    until(lambda: listening(sql) == 1)
     fill_memory(running)
-    listening = "FROM pg_stat_activity WHERE application_name = 'capstan-backend-notices'"
-    assert sql(f"SELECT count(pg_terminate_backend(pid)) {listening}") == [(1,)]
+    assert listening(sql, "count(pg_terminate_backend(pid))") == 1
     until(lambda: running.backend.caches.near_rows() == 0)
-    until(lambda: sql(f"SELECT count(*) {listening}") == [(1,)])
+    until(lambda: listening(sql) == 1)
 
 
 def test_a_process_whose_connections_broke_forgets_all_and_begins_anew(near: Any, gate: TcpGate) -> None:
