@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from backend.cache.link import Link
-from backend.cache.offers import IN_MESSAGE, MOST, Offers
+from backend.cache.offers import IN_MESSAGE, LATE_S, MOST, Offers
 from backend.cache.users import user_key, users_form
 from backend.cache.versioned import VersionedCache
 from backend.cache.wire import SingleWire
@@ -38,12 +38,24 @@ def link(redis_server: Any) -> Iterator[Link]:
 
 
 @pytest.fixture
-def held(link: Link) -> Iterator[Offers]:
+def started() -> Iterator[Callable[..., Offers]]:
+    """Starts offers that are sent only where somebody asks, unless it is told otherwise."""
+    made: list[Offers] = []
+
+    def start(link: Link, **changes: Any) -> Offers:
+        made.append(Offers(link, **{"late_s": NEVER_S, "burst": 0, **changes}))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for offers in made:
+        offers.close()
+
+
+@pytest.fixture
+def held(link: Link, started: Callable[..., Offers]) -> Offers:
     """Offers that are sent only where somebody asks."""
-    offers = Offers(link, NEVER_S, burst=0)
-    offers.start()
-    yield offers
-    offers.close()
+    return started(link)
 
 
 def copy_of(user_id: int, version: int = 1) -> UserCopy:
@@ -55,32 +67,31 @@ def messages(redis: Any) -> int:
     return int(redis.info("stats")["total_reads_processed"])
 
 
-def test_what_is_offered_arrives_soon(redis: Any, link: Link, until: Any) -> None:
-    offers = Offers(link, burst=0)
-    offers.start()
+def test_what_is_offered_arrives_soon(redis: Any, link: Link, started: Callable[..., Offers], until: Any) -> None:
+    offers = started(link, late_s=LATE_S)
     offers.add(b"user:{1}", b"3", b"Ada", b"300")
     until(lambda: redis.get("user:{1}") == "3:Ada")
     assert 295 <= redis.ttl("user:{1}") <= 300
     offers.add(b"user:{2}", b"1", b"Bob", b"300")  # the thread goes on
     until(lambda: redis.get("user:{2}") == "1:Bob")
-    offers.close()
 
 
-def test_a_few_are_there_at_once_and_what_follows_them_waits(redis: Any, link: Link) -> None:
-    offers = Offers(link, NEVER_S, burst=3)
-    offers.start()
+def test_a_few_are_there_at_once_and_what_follows_them_waits(
+    redis: Any, link: Link, started: Callable[..., Offers]
+) -> None:
+    offers = started(link, burst=3)
     sent = []
     for number in range(5):
         sent.append(offers.add(b"key%d" % number, b"1", b"text", b"300"))
         assert redis.exists(f"key{number}") == sent[-1]
     assert sent == [True, True, True, False, False]
-    offers.close()
 
 
-def test_after_a_pause_one_goes_at_once_again_but_no_request_sends_what_others_offered(redis: Any, link: Link) -> None:
+def test_after_a_pause_one_goes_at_once_again_but_no_request_sends_what_others_offered(
+    redis: Any, link: Link, started: Callable[..., Offers]
+) -> None:
     now = [100.0]
-    offers = Offers(link, NEVER_S, burst=1, clock=lambda: now[0])
-    offers.start()
+    offers = started(link, burst=1, clock=lambda: now[0])
     assert offers.add(b"first", b"1", b"text", b"300")
     assert not offers.add(b"second", b"1", b"text", b"300")
     now[0] += NEVER_S
@@ -89,7 +100,6 @@ def test_after_a_pause_one_goes_at_once_again_but_no_request_sends_what_others_o
     offers.send()
     assert offers.add(b"fourth", b"1", b"text", b"300")
     assert redis.dbsize() == 4
-    offers.close()
 
 
 def test_many_go_in_few_messages(redis: Any, held: Offers) -> None:
@@ -114,11 +124,12 @@ def test_who_asks_for_one_finds_it_though_its_time_has_not_come(redis: Any, link
     assert redis.exists("user:{2}"), "all go together"
 
 
-def test_who_asks_for_one_that_is_on_its_way_waits_for_it(redis: Any, redis_server: Any) -> None:
+def test_who_asks_for_one_that_is_on_its_way_waits_for_it(
+    redis: Any, redis_server: Any, started: Callable[..., Offers]
+) -> None:
     with TcpGate(redis_server.port) as gate:
         slow = Link(SingleWire(Redis(host="127.0.0.1", port=gate.port, password=PASSWORD, timeout_s=30)))
-        offers, found, done = Offers(slow, NEVER_S, burst=0), [], threading.Event()
-        offers.start()
+        offers, found, done = started(slow), [], threading.Event()
         offers.add(b"other", b"1", b"text", b"300")
         offers.send()
         offers.add(b"user:{1}", b"1", b"text", b"300")
@@ -138,7 +149,6 @@ def test_who_asks_for_one_that_is_on_its_way_waits_for_it(redis: Any, redis_serv
         sender.join(10)
         asker.join(10)
         assert found == ["1:text"]
-        offers.close()
         slow.close()
 
 
@@ -174,11 +184,10 @@ def test_a_copy_that_redis_refuses_keeps_no_other_from_it_and_nobody_from_asking
     assert link.is_open()
 
 
-def test_while_redis_is_away_offers_are_dropped(own_redis: Any) -> None:
+def test_while_redis_is_away_offers_are_dropped(own_redis: Any, started: Callable[..., Offers]) -> None:
     now = [100.0]
     link = Link(SingleWire(wire_settings(own_redis)), clock=lambda: now[0])
-    offers = Offers(link, NEVER_S, burst=0)
-    offers.start()
+    offers = started(link)
     own_redis.kill()
     offers.add(b"user:{1}", b"1", b"Ada", b"300")
     offers.send()
@@ -191,7 +200,6 @@ def test_while_redis_is_away_offers_are_dropped(own_redis: Any) -> None:
     offers.add(b"user:{1}", b"1", b"Ada", b"300")
     offers.send()
     assert own_redis.client().keys() == ["user:{1}"]
-    offers.close()
     link.close()
 
 

@@ -76,7 +76,7 @@ class Offers:
     def add(self, key: bytes, *arguments: bytes) -> bool:
         """To be sent soon, in place of an earlier one for the key; whether it was sent at once."""
         with self._lock:
-            # Where others wait it goes with them: no request is to send what others offered.
+            # Where others wait, or are on their way, it goes with them or next: no request is to send a crowd.
             at_once = self._thread is None or (not self._waiting and self._take(self._clock()))
             if len(self._waiting) < MOST:
                 self._waiting[key] = tuple.__new__(Offer, (key, arguments))
